@@ -1,0 +1,148 @@
+"""Checkpoints: what every class's projection was at one LSN, a sealed file per class.
+
+Rules this file keeps:
+
+- Each file is valid alone, bound to journal, class, LSN, chain digest, epoch and fold-set version by header, name and seal.
+- A checkpoint is only a shortcut: damage to one means an older one and a longer replay.
+- A new set is read back past the page cache and verified before anything older goes.
+
+Content, deterministic CBOR: ``[strict head of the class / null, node_us, value]``.
+
+Example::
+
+    base = load_newest(folders, keys, journal_id, specs, fold_set=1)
+    base[7].lsn
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import cbor2
+
+from rap_journal.deterministic_cbor import encode_arrays
+from rap_journal.errors import DamageError, StateStoreError
+from rap_journal.filesystem import Directory
+from rap_journal.folders import JournalFolders
+from rap_journal.format import SALT_BYTES
+from rap_journal.layout import checkpoint_name, parse_checkpoint_name
+from rap_journal.payload import StrictHead
+from rap_journal.sealed_files import SealedFile, SealedHeader, encode_sealed_file, install_file, read_sealed_file, unseal_file
+from rap_journal.sealing import KeyRing, Purpose
+from rap_journal.values import ClassSpec
+
+
+class Anchor(NamedTuple):
+    """The place in the journal a checkpoint stands for: LSN, and epoch and digest of the frame that ends there."""
+
+    lsn: int
+    epoch: int
+    digest: bytes
+
+
+EMPTY_ANCHOR = Anchor(0, 0, bytes(16))
+
+
+class ClassContent(NamedTuple):
+    """One class's content: the head of its strict chain, node time, and the projection as a CBOR value."""
+
+    head: StrictHead
+    node_us: int
+    value: Any
+
+
+class LoadedCheckpoint(NamedTuple):
+    """A checkpoint of one class, verified."""
+
+    anchor: Anchor
+    content: ClassContent
+
+
+class BadCheckpoint(NamedTuple):
+    """A checkpoint that could not be used, and why."""
+
+    file: str
+    state_class: str
+    reason: str
+
+
+def encode_checkpoint(
+    spec: ClassSpec, anchor: Anchor, content: ClassContent, *, journal_id: bytes, fold_set: int, keys: KeyRing, salt: bytes
+) -> bytes:
+    """The bytes of a checkpoint file."""
+    body = encode_arrays([list(content.head) if content.head.lsn else None, content.node_us, content.value])
+    header = SealedHeader(Purpose.CHECKPOINT, spec.number, journal_id, anchor.lsn, anchor.epoch, anchor.digest, fold_set)
+    return encode_sealed_file(checkpoint_name(anchor.lsn), header, body, keys, salt)
+
+
+def write_set(
+    folders: JournalFolders,
+    specs: Sequence[ClassSpec],
+    anchor: Anchor,
+    contents: Mapping[int, ClassContent],
+    *,
+    journal_id: bytes,
+    fold_set: int,
+    keys: KeyRing,
+    randomness: Callable[[int], bytes],
+) -> int:
+    """Write, sync, read back and verify the checkpoint of every class at one LSN; returns the bytes written."""
+    total = 0
+    for spec in specs:
+        data = encode_checkpoint(
+            spec, anchor, contents[spec.number], journal_id=journal_id, fold_set=fold_set, keys=keys, salt=randomness(SALT_BYTES)
+        )
+        folder = folders.classes[spec.number]
+        install_file(folders.temporary, folder, checkpoint_name(anchor.lsn), data)
+        _verify_on_disk(folder, checkpoint_name(anchor.lsn), data)
+        total += len(data)
+    return total
+
+
+def list_checkpoints(folder: Directory) -> list[int]:
+    """LSNs of the checkpoints in a class folder, oldest first."""
+    return sorted(lsn for name in folder.names() if (lsn := parse_checkpoint_name(name)) is not None)
+
+
+def load_newest(
+    folders: JournalFolders, keys: KeyRing, journal_id: bytes, specs: Sequence[ClassSpec], *, fold_set: int, lsn_max: int | None = None
+) -> tuple[dict[int, LoadedCheckpoint], list[BadCheckpoint]]:
+    """The newest usable checkpoint of every class (not above `lsn_max`), by class number, and those that could not be used."""
+    loaded: dict[int, LoadedCheckpoint] = {}
+    bad: list[BadCheckpoint] = []
+    for spec in specs:
+        folder = folders.classes.get(spec.number)
+        for lsn in reversed(list_checkpoints(folder)) if folder is not None else ():
+            if lsn_max is not None and lsn > lsn_max:
+                continue
+            try:
+                assert folder is not None
+                loaded[spec.number] = load_checkpoint(folder, spec, lsn, keys, journal_id, fold_set=fold_set)
+                break
+            except (StateStoreError, OSError) as error:
+                reason = error.reason if isinstance(error, StateStoreError) else "unreadable"
+                bad.append(BadCheckpoint(f"{spec.name}/{checkpoint_name(lsn)}", spec.name, reason or "damaged"))
+    return loaded, bad
+
+
+def load_checkpoint(folder: Directory, spec: ClassSpec, lsn: int, keys: KeyRing, journal_id: bytes, *, fold_set: int) -> LoadedCheckpoint:
+    """Read and unseal one checkpoint. Raises `DamageError`, `SealBroken`, `FormatTooNew`, `OSError`."""
+    file = read_sealed_file(folder, checkpoint_name(lsn))
+    header = file.header
+    if (header.purpose, header.state_class, header.journal_id, header.lsn) != (Purpose.CHECKPOINT, spec.number, journal_id, lsn):
+        raise DamageError(f"{spec.name}/{file.name} is another file than its name says; it was left alone.", file=file.name, reason="foreign")
+    if header.fold_set != fold_set:
+        # Folds have changed since: replay from an older checkpoint, or from the history floor, makes a new one.
+        raise DamageError(f"{spec.name}/{file.name} was made by other folds; it was passed over.", file=file.name, reason="other_folds")
+    return LoadedCheckpoint(Anchor(lsn, header.epoch, header.chain_digest), _decode_content(file, keys))
+
+
+def _decode_content(file: SealedFile, keys: KeyRing) -> ClassContent:
+    head, node_us, value = cbor2.loads(unseal_file(file, keys))
+    return ClassContent(StrictHead(*head) if head else StrictHead(), node_us, value)
+
+
+def _verify_on_disk(folder: Directory, name: str, data: bytes) -> None:
+    with folder.open(name) as file:
+        file.forget_cache()
+        if file.read_at(0, len(data) + 1) != data:
+            raise DamageError(f"{file.name} reads back differently than it was written; it is not used.", file=file.name, reason="read_back")

@@ -1,0 +1,74 @@
+"""The open folders of one journal, and making them.
+
+Rules this file keeps:
+
+- A journal is made whole in a folder of another name and then renamed: after that a missing folder is damage, never a fresh start.
+- A missing folder of a cache class is made again and reported; that of a strict class is left missing and reported.
+
+Example::
+
+    with JournalFolders.open(directory, CLUSTER_CLASSES) as folders:
+        folders.of_class(7)
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+from rap_journal.filesystem import Directory
+from rap_journal.layout import JOURNAL, QUARANTINE, TEMPORARY
+from rap_journal.values import ClassSpec, Durability
+
+
+class JournalFolders(NamedTuple):
+    """One journal's folders, held open. `missing` names class folders that were not there."""
+
+    root: Directory
+    journal: Directory
+    quarantine: Directory
+    temporary: Directory
+    classes: dict[int, Directory]
+    missing: tuple[str, ...] = ()
+
+    @classmethod
+    def create(cls, root: Directory, specs: Sequence[ClassSpec]) -> Self:
+        """Make all folders in the empty directory `root`."""
+        made = [root.create_directory(name) for name in (JOURNAL, QUARANTINE, TEMPORARY)]
+        classes = {spec.number: root.create_directory(spec.name) for spec in specs}
+        return cls(root, made[0], made[1], made[2], classes)
+
+    @classmethod
+    def open(cls, root: Directory, specs: Sequence[ClassSpec], *, may_repair: bool) -> Self:
+        """Open all folders. With `may_repair`, missing ones that hold nothing irreplaceable are made again.
+
+        Raises `FileNotFoundError` when the folder of segments is missing.
+        """
+        classes, missing = {}, []
+        for spec in specs:
+            if root.status(spec.name) is not None:
+                classes[spec.number] = root.directory(spec.name)
+            else:
+                missing.append(spec.name)
+                if may_repair and spec.durability is not Durability.STRICT:
+                    classes[spec.number] = root.create_directory(spec.name)
+        if may_repair:
+            for name in (QUARANTINE, TEMPORARY):
+                if root.status(name) is None:
+                    root.create_directory(name).close()
+        return cls(
+            root,
+            root.directory(JOURNAL),
+            root.directory(QUARANTINE),
+            root.directory(TEMPORARY),
+            classes,
+            tuple(missing),
+        )
+
+    def wipe_temporary(self) -> None:
+        """Remove everything under ``tmp/`` (spec 7: wipe temporary files on startup)."""
+        for name in self.temporary.names():
+            self.temporary.unlink(name)
+
+    def close(self) -> None:
+        """Close all of them."""
+        for directory in (self.journal, self.quarantine, self.temporary, *self.classes.values(), self.root):
+            directory.close()

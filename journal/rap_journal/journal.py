@@ -1,0 +1,290 @@
+"""A journal: made, opened, written, checkpointed, closed. The engine's front door.
+
+Rules this file keeps:
+
+- `create` builds everything durably inside a folder whose name does not count yet; the caller renames it.
+- `open` follows the steps of FORMAT.md, "Recovery": marker, keys, witness, segments, checkpoints, replay, verdict, preparation.
+- A clean opening appends nothing; epoch and segment come with the first record.
+- A journal that was tampered with opens for reading only.
+
+Example::
+
+    journal = Journal.open(directory, setup, projections)
+    ticket = journal.submit(records, strict=False, privileged=True)
+    journal.wait(ticket)
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from rap_journal.batches import Ticket
+from rap_journal.checkpoints import EMPTY_ANCHOR, Anchor, ClassContent, list_checkpoints, load_newest, write_set
+from rap_journal.committer import Committer, Projections
+from rap_journal.errors import DamageError, FailClosed, KeyTampered
+from rap_journal.filesystem import Directory
+from rap_journal.folders import JournalFolders
+from rap_journal.format import WITNESS_SLOT_BYTES
+from rap_journal.inventory import take_inventory
+from rap_journal.key_files import KeyProvider, make_data_key, make_key_file, open_keys, read_key_file
+from rap_journal.layout import WITNESS, checkpoint_name, keys_name
+from rap_journal.limits import BATCH_DELAY_MS, QUARANTINE_BYTES_MAX, SEGMENT_BYTES_DEFAULT, WITNESS_IDLE_MS
+from rap_journal.markers import Marker, read_marker, write_marker
+from rap_journal.payload import StrictHead
+from rap_journal.recovery import Base, Examined, examine, prepare, truncate_closed
+from rap_journal.recovery_report import RecoveryReport
+from rap_journal.sealed_files import install_file
+from rap_journal.sealing import KeyRing, key_check_value
+from rap_journal.segment_writer import SegmentWriter, WriterIdentity
+from rap_journal.values import ClassSpec, Epoch
+from rap_journal.witness import SealedPart, Slot, WitnessPoint, WitnessWriter, open_slot, read_witness, require_slot
+
+
+class Setup(NamedTuple):
+    """What a journal is opened with.
+
+    Attributes:
+        specs: the state classes, strictest first.
+        key_folders: class folders that hold a copy of the key file.
+        provider: holder of the key-encryption key.
+        randomness: gives n random bytes.
+        fold_set: version of the folds; checkpoints of other versions are passed over.
+        segment_bytes_max: size at which a segment is rolled.
+        quarantine_bytes_max: bound of the quarantine folder.
+        batch_delay_ms: longest wait of a queued record.
+    """
+
+    specs: Sequence[ClassSpec]
+    key_folders: Sequence[str]
+    provider: KeyProvider
+    randomness: Callable[[int], bytes]
+    fold_set: int
+    segment_bytes_max: int = SEGMENT_BYTES_DEFAULT
+    quarantine_bytes_max: int = QUARANTINE_BYTES_MAX
+    batch_delay_ms: int = BATCH_DELAY_MS
+
+
+class RecoveringProjections(Projections, Protocol):
+    """Projections that can also be restored from checkpoints."""
+
+    def restore(self, state_class: int, value: Any) -> None:
+        """Take the value a checkpoint kept; None where a class has no usable checkpoint."""
+        ...
+
+
+class Keys(NamedTuple):
+    """A journal's identity and its open key ring."""
+
+    marker: Marker
+    ring: KeyRing
+
+
+class Journal:
+    """One open journal."""
+
+    def __init__(self, folders: JournalFolders, setup: Setup, keys: Keys, report: RecoveryReport, floors: Any, committer: Committer | None) -> None:
+        self.folders = folders
+        self.setup = setup
+        self.keys = keys
+        self.report = report
+        self.recovered_floors = floors
+        self.node_us = 0
+        self._committer = committer
+
+    @staticmethod
+    def create(root: Directory, marker: Marker, setup: Setup, values: Mapping[int, Any], floors: Any, node_us: int) -> None:
+        """Make a journal in the empty directory `root`: folders, keys, witness, a checkpoint at LSN 0 for every class, marker last.
+
+        Everything in it is synced; `root`'s own name is the caller's to sync.
+        """
+        folders = JournalFolders.create(root, setup.specs)
+        data_key = make_data_key(setup.randomness)
+        ring = KeyRing(marker.journal_id, {1: data_key}, 1)
+        key_file = make_key_file(setup.provider, marker.journal_id, 1, data_key, setup.randomness)
+        for name in setup.key_folders:
+            with root.directory(name) as folder:
+                install_file(folders.temporary, folder, keys_name(1), key_file)
+        contents = {number: ClassContent(StrictHead(), node_us, value) for number, value in values.items()}
+        write_set(
+            folders, setup.specs, EMPTY_ANCHOR, contents,
+            journal_id=marker.journal_id, fold_set=setup.fold_set, keys=ring, randomness=setup.randomness,
+        )  # fmt: skip
+        with root.create(WITNESS) as file:
+            file.write_at(0, bytes(2 * WITNESS_SLOT_BYTES))
+            writer = WitnessWriter(file, marker.journal_id, ring, setup.randomness, 0)
+            point = WitnessPoint(bytes(16), 0, bytes(16), 0, 0, 0, 0)
+            for _slot in range(2):
+                writer.write(point, SealedPart((), floors))
+        complete = marker._replace(key_generation=1, key_check=key_check_value(data_key, marker.journal_id))
+        write_marker(root, folders.temporary, complete)
+        root.sync()
+        folders.close()
+
+    @classmethod
+    def open(cls, root: Directory, setup: Setup, projections: RecoveringProjections) -> "Journal":
+        """Recover the journal in `root` and make it ready to write. The caller holds the store's lock.
+
+        Raises `DamageError` (no marker, no witness, foreign files), `FormatTooNew`, `KeyUnavailable`, `KeyLost`, `KeyTampered`, `OSError`.
+        """
+        marker = read_marker(root).marker
+        folders = JournalFolders.open(root, setup.specs, may_repair=True)
+        keys = Keys(marker, open_key_ring(root, setup, marker))
+        witness = read_witness(root)
+        slot = require_slot(witness, marker.journal_id, f"{root.name}/{WITNESS}")
+        sealed = open_slot(slot, keys.ring)
+        inventory = take_inventory(folders.journal, marker.journal_id)
+        base = load_base(folders, keys, setup)
+        for spec in setup.specs:
+            loaded = base.checkpoints.get(spec.number)
+            projections.restore(spec.number, loaded.content.value if loaded else None)
+        examined = examine(folders, inventory, keys.ring, base, slot, sealed, setup.specs, marker.cluster, projections.apply)
+        if examined.report.is_tampered:
+            journal = cls(folders, setup, keys, examined.report, sealed.floors, None)
+        else:
+            truncate_closed(folders, inventory)
+            epoch = Epoch(1 + max([slot.point.epoch] + [segment.header.epoch for segment in inventory.chain]))
+            journal = cls._writable(root, folders, setup, keys, examined, slot, sealed, projections, inventory.number_max + 1, epoch)
+        folders.wipe_temporary()
+        journal.node_us = examined.node_us
+        return journal
+
+    @classmethod
+    def _writable(
+        cls, root: Directory, folders: JournalFolders, setup: Setup, keys: Keys, examined: Examined, slot: Slot, sealed: SealedPart,
+        projections: RecoveringProjections, next_number: int, epoch: Epoch,
+    ) -> "Journal":  # fmt: skip
+        ready = prepare(folders, examined, slot.point.lsn, quarantine_bytes_max=setup.quarantine_bytes_max)
+        incarnation = setup.randomness(16)
+        marker = keys.marker
+        file = examined.end.file
+        is_longer = file is not None and file.size > ready.predecessor.valid_bytes
+        writer = SegmentWriter(
+            folders.journal,
+            WriterIdentity(marker.journal_id, marker.cluster, incarnation, epoch),
+            keys.ring,
+            setup.randomness,
+            segment_bytes_max=setup.segment_bytes_max,
+            next_number=next_number,
+            predecessor=ready.predecessor,
+            cut=ready.cut,
+            chain=ready.chain,
+            leftover=file.name if file is not None and is_longer else None,
+        )
+        witness = WitnessWriter(root.open(WITNESS, writable=True), marker.journal_id, keys.ring, setup.randomness, slot.sequence)
+        identity = (marker.cluster, incarnation, int(epoch))
+        committer = Committer(writer, witness, slot.point.lsn, examined.heads, projections, identity)
+        return cls(folders, setup, keys, ready.report, sealed.floors, committer)
+
+    @property
+    def is_writable(self) -> bool:
+        """False for a journal that was tampered with."""
+        return self._committer is not None
+
+    @property
+    def durable_lsn(self) -> int:
+        """LSN of the last durable record."""
+        return self._committer.durable_lsn if self._committer else self.report.last_lsn
+
+    @property
+    def witnessed_lsn(self) -> int:
+        """LSN the witness vouches for."""
+        return self._committer.witnessed_lsn if self._committer else 0
+
+    @property
+    def frames_written(self) -> int:
+        """Frames this opening wrote: one sync each."""
+        return self._committer.frames_written if self._committer else 0
+
+    @property
+    def is_poisoned(self) -> bool:
+        """Whether a write failed, so that only reopening helps."""
+        return self._committer is not None and self._committer.is_poisoned
+
+    def submit(self, records: Sequence[Any], *, strict: bool, privileged: bool) -> Ticket:
+        """Queue records for one frame. Raises `Poisoned`, `MisuseError` (too large) or `FailClosed`."""
+        return self._writing().submit(records, strict=strict, privileged=privileged)
+
+    def wait(self, ticket: Ticket) -> None:
+        """Return when durable and visible; raises `NoSpace`, `OutcomeUnknown` or `Poisoned`."""
+        self._writing().wait(ticket)
+
+    def flush(self) -> None:
+        """Commit everything that waits."""
+        self._writing().flush()
+
+    def tick(self, boot_us: int) -> None:
+        """Do what time asks for: commit batches that waited long enough, bring an idle witness up to date."""
+        committer = self._writing()
+        oldest = committer.oldest_waiting_boot_us()
+        if oldest is not None and boot_us - oldest >= self.setup.batch_delay_ms * 1000:
+            committer.flush()
+        if committer.witnessed_lsn < committer.durable_lsn and boot_us - committer.durable_boot_us >= WITNESS_IDLE_MS * 1000:
+            committer.write_witness()
+
+    def seal_active(self) -> int:
+        """Commit what waits, close the active segment and witness it; returns the LSN up to which files no longer change."""
+        committer = self._writing()
+        committer.while_idle(SegmentWriter.seal)
+        committer.write_witness()
+        return committer.durable_lsn
+
+    def close(self) -> None:
+        """Commit what waits, truncate, witness, close. A poisoned or read-only journal is only closed."""
+        if self._committer is not None:
+            try:
+                if not self._committer.is_poisoned:
+                    self.seal_active()
+            finally:
+                self._committer.close()
+        self.folders.close()
+
+    def _writing(self) -> Committer:
+        if self._committer is None:
+            cluster = self.keys.marker.cluster
+            raise FailClosed(f"the journal of {cluster} was tampered with and is open for reading only; nothing was done.", cluster=cluster, reason="tampered")
+        return self._committer
+
+
+def open_key_ring(root: Directory, setup: Setup, marker: Marker) -> KeyRing:
+    """The key ring of a journal, from whichever copy of the key file is whole.
+
+    Raises `KeyUnavailable`, `KeyLost`, `KeyTampered`, or `DamageError` when no copy is.
+    """
+    name = keys_name(marker.key_generation)
+    failure: Exception | None = None
+    for folder_name in setup.key_folders:
+        try:
+            with root.directory(folder_name) as folder:
+                file = read_key_file(folder, name)
+        except (DamageError, FileNotFoundError) as error:
+            failure = error
+            continue
+        data_key = open_keys(file, setup.provider)
+        if file.journal_id != marker.journal_id or file.key_check != marker.key_check:
+            raise KeyTampered(f"the key file in {root.name}/{folder_name} is another journal's; nothing was opened.", file=name, reason="foreign_key")
+        return KeyRing(marker.journal_id, {file.key_generation: data_key}, file.key_generation)
+    raise DamageError(
+        f"no copy of {name} in {root.name} is whole: what it sealed cannot be read. Restore the file from a backup.",
+        file=name,
+        reason="no_key_file",
+    ) from failure
+
+
+def load_base(folders: JournalFolders, keys: Keys, setup: Setup, *, lsn_max: int | None = None) -> Base:
+    """The newest usable checkpoints."""
+    loaded, bad = load_newest(folders, keys.ring, keys.marker.journal_id, setup.specs, fold_set=setup.fold_set, lsn_max=lsn_max)
+    return Base(loaded, bad)
+
+
+def write_checkpoint_set(journal: Journal, anchor: Anchor, contents: Mapping[int, ClassContent]) -> int:
+    """Write a verified set, then drop sets that are neither the history floor's nor one of the two newest. Returns bytes written."""
+    keys, setup = journal.keys, journal.setup
+    total = write_set(
+        journal.folders, setup.specs, anchor, contents,
+        journal_id=keys.marker.journal_id, fold_set=setup.fold_set, keys=keys.ring, randomness=setup.randomness,
+    )  # fmt: skip
+    for spec in setup.specs:
+        folder = journal.folders.classes[spec.number]
+        for lsn in list_checkpoints(folder)[1:-2]:
+            folder.unlink(checkpoint_name(lsn))
+        folder.sync()
+    return total

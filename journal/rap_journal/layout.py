@@ -1,0 +1,87 @@
+"""What every file and folder of a journal is called, and which names are ours.
+
+Rules this file keeps: a name is made here and parsed here; a name that does not parse is foreign and left alone.
+
+Example::
+
+    assert parse_segment_name(segment_name(SegmentNumber(7), Epoch(2))) == (7, 2)
+"""
+
+import re
+
+from rap_journal.values import Epoch, SegmentNumber
+
+LOCK = "LOCK"
+MARKER = "MARKER"
+WITNESS = "WITNESS"
+JOURNAL = "journal"
+QUARANTINE = "quarantine"
+TEMPORARY = "tmp"
+SPARE = "spare"
+AGENT = "agent"
+CLUSTERS = "clusters"
+JOIN_PREFIX = ".join-"
+
+KEY_FOLDERS = ("identity", "trust")
+"""Class folders that each hold a copy of the key file."""
+
+_SEGMENT = re.compile(r"(\d{8,12})-(\d{8,10})")
+_CHECKPOINT = re.compile(r"checkpoint-(\d{16})")
+_DOCUMENT = re.compile(r"document-([0-9a-f]{32})")
+_KEYS = re.compile(r"keys-(\d{8})")
+_QUARANTINED = re.compile(r"(\d{8,12})-(\d{8,12})-([0-9a-f]{16})")
+
+
+def segment_name(number: SegmentNumber, epoch: Epoch) -> str:
+    """Name of a segment within the journal folder."""
+    return f"{number:08d}-{epoch:08d}"
+
+
+def parse_segment_name(name: str) -> tuple[SegmentNumber, Epoch] | None:
+    """Number and epoch of a segment's name, or None for any other name."""
+    match = _SEGMENT.fullmatch(name)
+    return (SegmentNumber(int(match[1])), Epoch(int(match[2]))) if match else None
+
+
+def checkpoint_name(lsn: int) -> str:
+    """Name of a class's checkpoint at `lsn` within the class folder."""
+    return f"checkpoint-{lsn:016d}"
+
+
+def parse_checkpoint_name(name: str) -> int | None:
+    """LSN of a checkpoint's name, or None for any other name."""
+    match = _CHECKPOINT.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def document_name(file_id: bytes) -> str:
+    """Name of a document's file within its class folder; `file_id` is the first half of the file's salt."""
+    return f"document-{file_id.hex()}"
+
+
+def parse_document_name(name: str) -> bytes | None:
+    """File id of a document's name, or None for any other name."""
+    match = _DOCUMENT.fullmatch(name)
+    return bytes.fromhex(match[1]) if match else None
+
+
+def keys_name(generation: int) -> str:
+    """Name of the key file of a generation."""
+    return f"keys-{generation:08d}"
+
+
+def parse_keys_name(name: str) -> int | None:
+    """Generation of a key file's name, or None for any other name."""
+    match = _KEYS.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def quarantine_name(segment: int, offset: int, sha256: bytes) -> str:
+    """Name under which bytes cut from a segment are kept: the same bytes always get the same name."""
+    return f"{segment:08d}-{offset:08d}-{sha256[:8].hex()}"
+
+
+def parse_quarantine_name(name: str) -> tuple[int, int] | None:
+    """Segment and offset of a quarantined piece's name, or None for any other name."""
+    match = _QUARANTINED.fullmatch(name)
+    return (int(match[1]), int(match[2])) if match else None

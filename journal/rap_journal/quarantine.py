@@ -1,0 +1,90 @@
+"""Keeping, exactly, the bytes that recovery cut or refused.
+
+Rules this file keeps:
+
+- A piece is named by where it stood and what it is, so that a recovery that is killed and run again keeps it once.
+- Header and bytes are in one file, so that neither can exist without the other; the digest covers both.
+- Quarantine is bounded; the oldest pieces give way, and keeping never prevents a start.
+
+Bytes::
+
+    offset  size  name           meaning
+         0     8  magic          "RAPQUAR1"
+         8     2  version        1
+        10     2  label          number of the recovery verdict
+        12     4  reserved       0
+        16    16  journal_id
+        32     8  segment        number of the segment they stood in
+        40     4  epoch          of that segment
+        44     4  reserved       0
+        48     8  offset         where they stood
+        56     8  piece_bytes    how many there are
+        64     8  after_lsn      LSN of the last valid record before them
+        72    32  sha256         of the bytes
+       104    24  check          SHA-256 of bytes 0 to 103, first 24 bytes
+       128     n  the bytes
+"""
+
+import hashlib
+from typing import NamedTuple
+
+from rap_journal.errors import DamageError
+from rap_journal.filesystem import Directory
+from rap_journal.format import FORMAT_VERSION, QUARANTINE_HEADER, QUARANTINE_HEADER_BYTES, QUARANTINE_MAGIC
+from rap_journal.layout import parse_quarantine_name, quarantine_name
+from rap_journal.sealed_files import install_file
+
+_CHECKED_BYTES = 104
+
+
+class Piece(NamedTuple):
+    """Bytes cut from a segment: where they stood and why they went."""
+
+    journal_id: bytes
+    segment: int
+    epoch: int
+    offset: int
+    after_lsn: int
+    label: int
+    data: bytes
+
+
+def keep(folder: Directory, temporary: Directory, piece: Piece, bytes_max: int) -> str:
+    """Keep `piece` durably and return its name. Raises `OSError`, also for a full disk; keeping it twice changes nothing."""
+    sha256 = hashlib.sha256(piece.data).digest()
+    name = quarantine_name(piece.segment, piece.offset, sha256)
+    if folder.status(name) is None:
+        head = QUARANTINE_HEADER.pack(
+            QUARANTINE_MAGIC, FORMAT_VERSION, piece.label, 0, piece.journal_id, piece.segment, piece.epoch, 0, piece.offset,
+            len(piece.data), piece.after_lsn, sha256, b"",
+        )[:_CHECKED_BYTES]  # fmt: skip
+        install_file(temporary, folder, name, head + hashlib.sha256(head).digest()[:24] + piece.data)
+    _make_room(folder, name, bytes_max)
+    return name
+
+
+def read_piece(folder: Directory, name: str) -> Piece:
+    """Read and check a piece; raises `DamageError` when it is not what was kept."""
+    with folder.open(name) as file:
+        data = file.read_at(0, file.size())
+        path = file.name
+    if len(data) >= QUARANTINE_HEADER_BYTES and hashlib.sha256(data[:_CHECKED_BYTES]).digest()[:24] == data[_CHECKED_BYTES:QUARANTINE_HEADER_BYTES]:
+        (_magic, _version, label, _zero, journal_id, segment, epoch, _zero_2, offset, piece_bytes, after_lsn, sha256, _check) = (
+            QUARANTINE_HEADER.unpack_from(data)
+        )
+        body = data[QUARANTINE_HEADER_BYTES:]
+        if len(body) == piece_bytes and hashlib.sha256(body).digest() == sha256 and name == quarantine_name(segment, offset, sha256):
+            return Piece(journal_id, segment, epoch, offset, after_lsn, label, body)
+    raise DamageError(f"{path} is not the piece that was kept in quarantine; it was left alone.", file=path, reason="bad_piece")
+
+
+def _make_room(folder: Directory, newest: str, bytes_max: int) -> None:
+    names = [name for name in folder.names() if parse_quarantine_name(name)]
+    sizes = {name: status.size for name in names if (status := folder.status(name))}
+    total = sum(sizes.values())
+    for name in sorted(sizes):
+        if total <= bytes_max:
+            return
+        if name != newest:
+            folder.unlink(name)
+            total -= sizes[name]

@@ -1,0 +1,153 @@
+"""Reading a journal beside its writer, or without one.
+
+Rules this file keeps:
+
+- No lock is taken and nothing is changed.
+- The horizon is fixed before anything is judged: beside a live writer it is the witness's LSN or the LSN before the last valid
+  frame, whichever is higher; nothing past it is looked at, so a frame being written is never called damage.
+- The segments up to the horizon are held open: a checkpoint that retires them meanwhile takes nothing away.
+
+Example::
+
+    with JournalReader.open(directory, setup, live=True) as reader:
+        for frame, records in reader.records(after_lsn=0): ...
+"""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from rap_journal.checkpoints import LoadedCheckpoint, list_checkpoints, load_checkpoint
+from rap_journal.errors import HistoryGone, NoSuchRecord, StateStoreError
+from rap_journal.filesystem import Directory, File
+from rap_journal.folders import JournalFolders
+from rap_journal.frames import Frame
+from rap_journal.inventory import Inventory, take_inventory
+from rap_journal.journal import Keys, Setup, open_key_ring
+from rap_journal.layout import WITNESS
+from rap_journal.markers import read_marker
+from rap_journal.records import Record
+from rap_journal.values import ClassSpec
+from rap_journal.walk import Walk, records_of
+from rap_journal.witness import Slot, read_witness, require_slot
+
+
+class Horizon(NamedTuple):
+    """How far a reader looks.
+
+    Attributes:
+        lsn: nothing after it is read.
+        oldest_lsn: the history floor: states from here on can be shown.
+        is_live: whether a writer held the lock when the horizon was fixed.
+    """
+
+    lsn: int
+    oldest_lsn: int
+    is_live: bool
+
+
+class JournalReader:
+    """A journal opened for reading. `refresh` moves the horizon."""
+
+    def __init__(self, folders: JournalFolders, setup: Setup, keys: Keys) -> None:
+        self.folders = folders
+        self.keys = keys
+        self._setup = setup
+        self._files: dict[str, File] = {}
+        self.slot: Slot
+        self.inventory: Inventory
+        self.horizon: Horizon
+
+    @classmethod
+    def open(cls, root: Directory, setup: Setup, *, live: bool) -> Self:
+        """Open the journal in `root`. `live` says whether a writer holds the store's lock.
+
+        Raises `DamageError`, `FormatTooNew`, `KeyUnavailable`, `KeyTampered`, `OSError`.
+        """
+        marker = read_marker(root).marker
+        keys = Keys(marker, open_key_ring(root, setup, marker))
+        reader = cls(JournalFolders.open(root, setup.specs, may_repair=False), setup, keys)
+        reader.refresh(live=live)
+        return reader
+
+    def refresh(self, *, live: bool) -> None:
+        """Fix a new horizon at what is durable now."""
+        root, journal_id = self.folders.root, self.keys.marker.journal_id
+        self.slot = require_slot(read_witness(root), journal_id, f"{root.name}/{WITNESS}")
+        self.inventory = take_inventory(self.folders.journal, journal_id)
+        self._hold_files()
+        walk = self._walk(self.slot.point.lsn)
+        for _segment in walk:
+            pass
+        frames = walk.end.scan.frames if walk.end.scan else []
+        lsn = walk.end.chain.last_lsn
+        if live and frames and lsn > self.slot.point.lsn:
+            # The last frame may be in the page cache only; the one before it was synced, since frames are written one at a time.
+            lsn = max(self.slot.point.lsn, frames[-1].header.first_lsn - 1)
+        oldest = max((min(list_checkpoints(folder), default=0) for folder in self.folders.classes.values()), default=0)
+        self.horizon = Horizon(lsn, oldest, live)
+
+    def records(self, after_lsn: int = 0, until_lsn: int | None = None) -> Iterator[tuple[Frame, list[Record]]]:
+        """Frames with their records that hold an LSN after `after_lsn`, up to the horizon or `until_lsn`.
+
+        Raises `SealBroken` where a frame was tampered with; gaps are passed over (verification names them).
+        """
+        last = self.horizon.lsn if until_lsn is None else min(until_lsn, self.horizon.lsn)
+        for segment in self._walk(after_lsn):
+            if segment.file.header.first_lsn > last:
+                return
+            for frame, records in records_of(segment, self.keys.ring, after_lsn):
+                if frame.header.first_lsn > last:
+                    return
+                yield frame, records
+
+    def checkpoint_before(self, spec: ClassSpec, lsn: int) -> LoadedCheckpoint:
+        """The newest usable checkpoint of a class at or before `lsn`.
+
+        Raises `NoSuchRecord` beyond the horizon and `HistoryGone` before the history floor.
+        """
+        if lsn > self.horizon.lsn:
+            raise NoSuchRecord(f"LSN {lsn} is beyond the horizon of {self._name}, which is at {self.horizon.lsn}.", cluster=self._name, lsn=lsn)
+        folder = self.folders.classes.get(spec.number)
+        for candidate in reversed(list_checkpoints(folder)) if folder is not None else ():
+            if candidate <= lsn:
+                try:
+                    assert folder is not None
+                    return load_checkpoint(
+                        folder, spec, candidate, self.keys.ring, self.keys.marker.journal_id, fold_set=self._setup.fold_set
+                    )
+                except StateStoreError:
+                    continue
+        raise HistoryGone(
+            f"no state of {self._name} at LSN {lsn} can be shown: history reaches back to LSN {self.horizon.oldest_lsn}.",
+            oldest_lsn=self.horizon.oldest_lsn,
+            cluster=self._name,
+            lsn=lsn,
+        )
+
+    def close(self) -> None:
+        """Let go of all files."""
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
+        self.folders.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def _name(self) -> str:
+        return self.keys.marker.cluster or "the agent"
+
+    def _walk(self, after_lsn: int) -> Walk:
+        return Walk(self.folders.journal, self.inventory, after_lsn, files=self._files)
+
+    def _hold_files(self) -> None:
+        wanted = {segment.name for segment in self.inventory.chain}
+        for name in set(self._files) - wanted:
+            self._files.pop(name).close()
+        for name in wanted - set(self._files):
+            self._files[name] = self.folders.journal.open(name)
