@@ -56,13 +56,13 @@ class Ticket(NamedTuple):
     """A place in a batch: where a submission's records stand in it."""
 
     batch: Batch
-    index: int
-    count: int
+    start: int
+    record_count: int
 
     @property
     def last_lsn(self) -> int:
         """LSN of the submission's last record, once the batch is done."""
-        return self.batch.first_lsns[self.index + self.count - 1]
+        return self.batch.first_lsns[self.start + self.record_count - 1]
 
 
 class BatchQueue:
@@ -82,7 +82,10 @@ class BatchQueue:
         if batch is None or batch.strict != strict or not batch.has_room(rows, weight):
             batch = Batch(strict=strict)
             if not batch.has_room(rows, weight):
-                raise MisuseError(f"{rows} records of about {weight} bytes do not fit into one frame; nothing was written.", reason="batch_too_large")
+                raise MisuseError(
+                    f"{rows} records of about {weight} bytes do not fit into one frame; nothing was written.",
+                    reason="batch_too_large",
+                )
             self._batches.append(batch)
         ticket = Ticket(batch, len(batch.records), len(records))
         batch.add(records, rows, weight)

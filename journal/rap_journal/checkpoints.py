@@ -104,7 +104,13 @@ def list_checkpoints(folder: Directory) -> list[int]:
 
 
 def load_newest(
-    folders: JournalFolders, keys: KeyRing, journal_id: bytes, specs: Sequence[ClassSpec], *, fold_set: int, lsn_max: int | None = None
+    folders: JournalFolders,
+    keys: KeyRing,
+    journal_id: bytes,
+    specs: Sequence[ClassSpec],
+    *,
+    fold_set: int,
+    lsn_max: int | None = None,
 ) -> tuple[dict[int, LoadedCheckpoint], list[BadCheckpoint]]:
     """The newest usable checkpoint of every class (not above `lsn_max`), by class number, and those that could not be used."""
     loaded: dict[int, LoadedCheckpoint] = {}
@@ -124,15 +130,21 @@ def load_newest(
     return loaded, bad
 
 
-def load_checkpoint(folder: Directory, spec: ClassSpec, lsn: int, keys: KeyRing, journal_id: bytes, *, fold_set: int) -> LoadedCheckpoint:
+def load_checkpoint(
+    folder: Directory, spec: ClassSpec, lsn: int, keys: KeyRing, journal_id: bytes, *, fold_set: int
+) -> LoadedCheckpoint:
     """Read and unseal one checkpoint. Raises `DamageError`, `SealBroken`, `FormatTooNew`, `OSError`."""
     file = read_sealed_file(folder, checkpoint_name(lsn))
     header = file.header
     if (header.purpose, header.state_class, header.journal_id, header.lsn) != (Purpose.CHECKPOINT, spec.number, journal_id, lsn):
-        raise DamageError(f"{spec.name}/{file.name} is another file than its name says; it was left alone.", file=file.name, reason="foreign")
+        raise DamageError(
+            f"{spec.name}/{file.name} is another file than its name says; it was left alone.", file=file.name, reason="foreign"
+        )
     if header.fold_set != fold_set:
         # Folds have changed since: replay from an older checkpoint, or from the history floor, makes a new one.
-        raise DamageError(f"{spec.name}/{file.name} was made by other folds; it was passed over.", file=file.name, reason="other_folds")
+        raise DamageError(
+            f"{spec.name}/{file.name} was made by other folds; it was passed over.", file=file.name, reason="other_folds"
+        )
     return LoadedCheckpoint(Anchor(lsn, header.epoch, header.chain_digest), _decode_content(file, keys))
 
 
@@ -145,4 +157,6 @@ def _verify_on_disk(folder: Directory, name: str, data: bytes) -> None:
     with folder.open(name) as file:
         file.forget_cache()
         if file.read_at(0, len(data) + 1) != data:
-            raise DamageError(f"{file.name} reads back differently than it was written; it is not used.", file=file.name, reason="read_back")
+            raise DamageError(
+                f"{file.name} reads back differently than it was written; it is not used.", file=file.name, reason="read_back"
+            )

@@ -170,7 +170,7 @@ class Committer:
         error: BaseException | None = None
         try:
             work()
-        except BaseException as caught:
+        except BaseException as caught:  # noqa: BLE001 - an interrupt poisons, too; it is raised again below
             error = caught
         finally:
             self._changed.acquire()
@@ -204,7 +204,9 @@ class Committer:
         for record in numbered:
             mask |= 1 << record.state_class
         last = numbered[-1]
-        place = self._writer.write(payload, record_count=last.lsn + last.rows - self._writer.chain.last_lsn - 1, class_mask=mask, strict=strict)
+        place = self._writer.write(
+            payload, record_count=last.lsn + last.rows - self._writer.chain.last_lsn - 1, class_mask=mask, strict=strict
+        )
         self._finish(place, numbered, heads)
         if batch is not None:
             batch.first_lsns = [record.lsn for record in numbered]

@@ -64,15 +64,15 @@ class StateStoreError(Exception):
 class MisuseError(StateStoreError):
     """Raised when the caller asked for something that no state of the disk could make right."""
 
-    action = "fix_call"
-    exit_code = 2
+    action: ClassVar[Action] = "fix_call"
+    exit_code: ClassVar[int] = 2
 
 
 class StorageError(StateStoreError):
     """Raised when the operating system refused or failed an operation on a file."""
 
-    action = "operator"
-    exit_code = 12
+    action: ClassVar[Action] = "operator"
+    exit_code: ClassVar[int] = 12
 
 
 class StoreBusy(StorageError):
@@ -82,8 +82,8 @@ class StoreBusy(StorageError):
         holder: text the holder wrote into the lock file (process id and boot id).
     """
 
-    action = "retry"
-    exit_code = 5
+    action: ClassVar[Action] = "retry"
+    exit_code: ClassVar[int] = 5
 
     def __init__(self, message: str, *, holder: str, file: str | None = None) -> None:
         super().__init__(message, file=file, reason="locked")
@@ -93,7 +93,7 @@ class StoreBusy(StorageError):
 class NoSpace(StorageError):
     """Raised when the disk or quota is full, or mounted read-only, before anything was changed."""
 
-    action = "retry"
+    action: ClassVar[Action] = "retry"
 
 
 class OutcomeUnknown(StorageError):
@@ -103,7 +103,7 @@ class OutcomeUnknown(StorageError):
     there is answered with ``changed=False``.
     """
 
-    action = "reopen"
+    action: ClassVar[Action] = "reopen"
 
 
 class Poisoned(StorageError):
@@ -112,70 +112,70 @@ class Poisoned(StorageError):
     A failed sync is final: the kernel may report success on the next one while the disk holds the old bytes.
     """
 
-    action = "reopen"
+    action: ClassVar[Action] = "reopen"
 
 
 class UnsafeFile(StorageError):
     """Raised when a path leads over a link, or a file's owner, mode, type or link count is not what the store made."""
 
-    action = "operator"
-    exit_code = 11
+    action: ClassVar[Action] = "operator"
+    exit_code: ClassVar[int] = 11
 
 
 class DamageError(StateStoreError):
     """Raised when stored bytes differ from those written, and it is not a torn tail."""
 
-    action = "operator"
-    exit_code = 7
+    action: ClassVar[Action] = "operator"
+    exit_code: ClassVar[int] = 7
 
 
 class FailClosed(DamageError):
     """Raised by every operation that needs trust, in a cluster whose identity, trust or signatures are damaged."""
 
-    action = "operator"
-    exit_code = 8
+    action: ClassVar[Action] = "operator"
+    exit_code: ClassVar[int] = 8
 
 
 class FormatTooNew(StateStoreError):
     """Raised when a file was written by a later format, or holds a critical record kind this release does not know."""
 
-    action = "operator"
-    exit_code = 9
+    action: ClassVar[Action] = "operator"
+    exit_code: ClassVar[int] = 9
 
 
 class KeyUnavailable(StateStoreError):
     """Raised when the key provider could not answer now; the key may still be there."""
 
-    action = "retry"
-    exit_code = 11
+    action: ClassVar[Action] = "retry"
+    exit_code: ClassVar[int] = 11
 
 
 class KeyLost(StateStoreError):
     """Raised when the key is gone for good: what it sealed cannot be read again."""
 
-    action = "reenroll"
-    exit_code = 11
+    action: ClassVar[Action] = "reenroll"
+    exit_code: ClassVar[int] = 11
 
 
 class KeyTampered(StateStoreError):
     """Raised when a key opens, but is not the one this store was sealed with; the cluster fails closed."""
 
-    action = "operator"
-    exit_code = 8
+    action: ClassVar[Action] = "operator"
+    exit_code: ClassVar[int] = 8
 
 
 class NoSuchStore(StateStoreError):
     """Raised when the folder holds no store and none was to be made."""
 
-    action = "fix_call"
-    exit_code = 3
+    action: ClassVar[Action] = "fix_call"
+    exit_code: ClassVar[int] = 3
 
 
 class NoSuchRecord(StateStoreError):
     """Raised when an LSN, key or time selects nothing that this history ever held."""
 
-    action = "fix_call"
-    exit_code = 3
+    action: ClassVar[Action] = "fix_call"
+    exit_code: ClassVar[int] = 3
 
 
 class HistoryGone(StateStoreError):
@@ -185,8 +185,8 @@ class HistoryGone(StateStoreError):
         oldest_lsn: the oldest LSN that can still be shown.
     """
 
-    action = "fix_call"
-    exit_code = 4
+    action: ClassVar[Action] = "fix_call"
+    exit_code: ClassVar[int] = 4
 
     def __init__(self, message: str, *, oldest_lsn: int, cluster: str | None = None, lsn: int | None = None) -> None:
         super().__init__(message, cluster=cluster, lsn=lsn, reason="before_floor")

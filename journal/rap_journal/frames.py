@@ -99,7 +99,15 @@ class FrameCodec:
         self._randomness = randomness
 
     def encode(
-        self, payload: bytes, *, first_lsn: int, record_count: int, class_mask: int, strict: bool, last_strict_lsn: int, predecessor: bytes
+        self,
+        payload: bytes,
+        *,
+        first_lsn: int,
+        record_count: int,
+        class_mask: int,
+        strict: bool,
+        last_strict_lsn: int,
+        predecessor: bytes,
     ) -> tuple[bytes, bytes]:
         """The frame's bytes and its digest. Raises `MisuseError` when it would be larger than a frame may be."""
         flags = FLAG_STRICT if strict else 0
@@ -135,11 +143,15 @@ class FrameCodec:
         try:
             content = self._cipher.decrypt(header.nonce, stored, data[frame.offset : start])
         except InvalidTag:
-            raise SealBroken("a frame with the right digest does not unseal", lsn=header.first_lsn, reason="seal_broken") from None
+            raise SealBroken(
+                "a frame with the right digest does not unseal", lsn=header.first_lsn, reason="seal_broken"
+            ) from None
         if header.flags & FLAG_COMPRESSED:
             content = _decompress(content, header)
         if len(content) != header.payload_bytes:
-            raise SealBroken("a frame's payload has not the length its header names", lsn=header.first_lsn, reason="payload_length")
+            raise SealBroken(
+                "a frame's payload has not the length its header names", lsn=header.first_lsn, reason="payload_length"
+            )
         return content
 
 
@@ -155,7 +167,22 @@ def read_header(data: bytes, offset: int, salt: bytes, epoch: int) -> FrameHeade
     if offset + FRAME_HEADER_BYTES > len(data):
         return "short_header"
     fields = FRAME_HEADER.unpack_from(data, offset)
-    magic, version, flags, class_mask, stored_bytes, payload_bytes, first_lsn, count, its_epoch, nonce, reserved, last_strict, predecessor, check = fields
+    (
+        magic,
+        version,
+        flags,
+        class_mask,
+        stored_bytes,
+        payload_bytes,
+        first_lsn,
+        count,
+        its_epoch,
+        nonce,
+        reserved,
+        last_strict,
+        predecessor,
+        check,
+    ) = fields
     if magic != FRAME_MAGIC:
         return "bad_magic"
     if hashlib.blake2b(data[offset : offset + FRAME_CHECKED_BYTES], key=salt, digest_size=8).digest() != check:
@@ -170,7 +197,9 @@ def read_header(data: bytes, offset: int, salt: bytes, epoch: int) -> FrameHeade
         return "bad_length"
     if not 1 <= count <= RECORDS_PER_FRAME_MAX or first_lsn < 1:
         return "bad_count"
-    return FrameHeader(flags, class_mask, stored_bytes, payload_bytes, first_lsn, count, its_epoch, nonce, last_strict, predecessor)
+    return FrameHeader(
+        flags, class_mask, stored_bytes, payload_bytes, first_lsn, count, its_epoch, nonce, last_strict, predecessor
+    )
 
 
 def read_frame(data: bytes, offset: int, salt: bytes, epoch: int) -> Frame | str:

@@ -78,10 +78,30 @@ class Keys(NamedTuple):
     ring: KeyRing
 
 
+class Unlocked(NamedTuple):
+    """A journal whose folders and keys are open, before anything in it was read: its documents can be loaded."""
+
+    root: Directory
+    folders: JournalFolders
+    keys: Keys
+
+
+def unlock(root: Directory, setup: Setup) -> Unlocked:
+    """Read the marker, open folders and keys.
+
+    Raises `DamageError` (no marker, no key file), `FormatTooNew`, `KeyUnavailable`, `KeyLost`, `KeyTampered`, `OSError`.
+    """
+    marker = read_marker(root).marker
+    folders = JournalFolders.open(root, setup.specs, may_repair=True)
+    return Unlocked(root, folders, Keys(marker, open_key_ring(root, setup, marker)))
+
+
 class Journal:
     """One open journal."""
 
-    def __init__(self, folders: JournalFolders, setup: Setup, keys: Keys, report: RecoveryReport, floors: Any, committer: Committer | None) -> None:
+    def __init__(
+        self, folders: JournalFolders, setup: Setup, keys: Keys, report: RecoveryReport, floors: Any, committer: Committer | None
+    ) -> None:
         self.folders = folders
         self.setup = setup
         self.keys = keys
@@ -121,13 +141,17 @@ class Journal:
 
     @classmethod
     def open(cls, root: Directory, setup: Setup, projections: RecoveringProjections) -> "Journal":
-        """Recover the journal in `root` and make it ready to write. The caller holds the store's lock.
+        """`unlock` and `recover` in one step."""
+        return cls.recover(unlock(root, setup), setup, projections)
 
-        Raises `DamageError` (no marker, no witness, foreign files), `FormatTooNew`, `KeyUnavailable`, `KeyLost`, `KeyTampered`, `OSError`.
+    @classmethod
+    def recover(cls, unlocked: Unlocked, setup: Setup, projections: RecoveringProjections) -> "Journal":
+        """Recover an unlocked journal and make it ready to write. The caller holds the store's lock.
+
+        Raises `DamageError` (no witness, foreign files), `FormatTooNew`, `OSError`.
         """
-        marker = read_marker(root).marker
-        folders = JournalFolders.open(root, setup.specs, may_repair=True)
-        keys = Keys(marker, open_key_ring(root, setup, marker))
+        root, folders, keys = unlocked
+        marker = keys.marker
         witness = read_witness(root)
         slot = require_slot(witness, marker.journal_id, f"{root.name}/{WITNESS}")
         sealed = open_slot(slot, keys.ring)
@@ -142,7 +166,9 @@ class Journal:
         else:
             truncate_closed(folders, inventory)
             epoch = Epoch(1 + max([slot.point.epoch] + [segment.header.epoch for segment in inventory.chain]))
-            journal = cls._writable(root, folders, setup, keys, examined, slot, sealed, projections, inventory.number_max + 1, epoch)
+            journal = cls._writable(
+                root, folders, setup, keys, examined, slot, sealed, projections, inventory.number_max + 1, epoch
+            )
         folders.wipe_temporary()
         journal.node_us = examined.node_us
         return journal
@@ -240,7 +266,11 @@ class Journal:
     def _writing(self) -> Committer:
         if self._committer is None:
             cluster = self.keys.marker.cluster
-            raise FailClosed(f"the journal of {cluster} was tampered with and is open for reading only; nothing was done.", cluster=cluster, reason="tampered")
+            raise FailClosed(
+                f"the journal of {cluster} was tampered with and is open for reading only; nothing was done.",
+                cluster=cluster,
+                reason="tampered",
+            )
         return self._committer
 
 
@@ -260,7 +290,11 @@ def open_key_ring(root: Directory, setup: Setup, marker: Marker) -> KeyRing:
             continue
         data_key = open_keys(file, setup.provider)
         if file.journal_id != marker.journal_id or file.key_check != marker.key_check:
-            raise KeyTampered(f"the key file in {root.name}/{folder_name} is another journal's; nothing was opened.", file=name, reason="foreign_key")
+            raise KeyTampered(
+                f"the key file in {root.name}/{folder_name} is another journal's; nothing was opened.",
+                file=name,
+                reason="foreign_key",
+            )
         return KeyRing(marker.journal_id, {file.key_generation: data_key}, file.key_generation)
     raise DamageError(
         f"no copy of {name} in {root.name} is whole: what it sealed cannot be read. Restore the file from a backup.",

@@ -38,7 +38,16 @@ from typing import NamedTuple, Protocol
 
 from rap_journal.errors import DamageError, FormatTooNew, KeyTampered, KeyUnavailable
 from rap_journal.filesystem import Directory, read_whole
-from rap_journal.format import FORMAT_VERSION, KEYS_HEADER, KEYS_HEADER_BYTES, KEYS_MAGIC, KEYS_SLOT, KEYS_SLOT_BYTES, KEYS_SLOT_COUNT_MAX, SALT_BYTES
+from rap_journal.format import (
+    FORMAT_VERSION,
+    KEYS_HEADER,
+    KEYS_HEADER_BYTES,
+    KEYS_MAGIC,
+    KEYS_SLOT,
+    KEYS_SLOT_BYTES,
+    KEYS_SLOT_COUNT_MAX,
+    SALT_BYTES,
+)
 from rap_journal.markers import ProviderKind
 from rap_journal.sealing import DATA_KEY_BYTES, SealBroken, authenticate, key_check_value, unwrap_key, wrap_key
 
@@ -77,7 +86,9 @@ class KeyFile(NamedTuple):
     authenticator: bytes
 
 
-def make_key_file(provider: KeyProvider, journal_id: bytes, generation: int, data_key: bytes, randomness: Callable[[int], bytes]) -> bytes:
+def make_key_file(
+    provider: KeyProvider, journal_id: bytes, generation: int, data_key: bytes, randomness: Callable[[int], bytes]
+) -> bytes:
     """The bytes of a key file with one slot, for `provider`."""
     head = KEYS_HEADER.pack(KEYS_MAGIC, FORMAT_VERSION, 1, generation, journal_id, key_check_value(data_key, journal_id), 0, b"")
     salt = randomness(SALT_BYTES)
@@ -102,7 +113,9 @@ def read_key_file(directory: Directory, name: str) -> KeyFile:
     if magic != KEYS_MAGIC or len(data) != KEYS_HEADER_BYTES + slot_count * KEYS_SLOT_BYTES + 64:
         raise DamageError(f"{path} is not a key file; it was left alone.", file=path, reason="bad_magic")
     if version != FORMAT_VERSION or zero_1 or any(zero_2):
-        raise FormatTooNew(f"{path} has key format {version}; it was left alone. Use a later release.", file=path, reason="keys_version")
+        raise FormatTooNew(
+            f"{path} has key format {version}; it was left alone. Use a later release.", file=path, reason="keys_version"
+        )
     slots = tuple(_decode_slot(data, KEYS_HEADER_BYTES + index * KEYS_SLOT_BYTES, path) for index in range(slot_count))
     return KeyFile(generation, journal_id, key_check, slots, data[:-64], data[-64:-32])
 
@@ -116,16 +129,23 @@ def open_keys(file: KeyFile, provider: KeyProvider) -> bytes:
     slots = [slot for slot in file.slots if slot.provider == provider.kind]
     if not slots:
         names = ", ".join(slot.provider.name.lower() for slot in file.slots)
-        raise KeyUnavailable(f"no key slot for provider {provider.kind.name.lower()}; slots exist for: {names}.", reason="no_slot")
+        raise KeyUnavailable(
+            f"no key slot for provider {provider.kind.name.lower()}; slots exist for: {names}.", reason="no_slot"
+        )
     key_encryption_key = provider.key_encryption_key()
     for slot in slots:
         try:
-            data_key = unwrap_key(key_encryption_key, slot.salt, _place(file.journal_id, file.key_generation, slot.provider), slot.wrapped)
+            data_key = unwrap_key(
+                key_encryption_key, slot.salt, _place(file.journal_id, file.key_generation, slot.provider), slot.wrapped
+            )
         except SealBroken:
             continue
         right = key_check_value(data_key, file.journal_id) == file.key_check
         if not right or not hmac.compare_digest(authenticate(data_key, file.journal_id, file.authenticated), file.authenticator):
-            raise KeyTampered("a key slot opens, but its list of slots is not the one that was sealed; nothing was opened.", reason="slots_tampered")
+            raise KeyTampered(
+                "a key slot opens, but its list of slots is not the one that was sealed; nothing was opened.",
+                reason="slots_tampered",
+            )
         return data_key
     raise KeyUnavailable(
         f"the key of provider {provider.kind.name.lower()} opens no slot: it is another key than the one this store was sealed with. "
@@ -141,5 +161,7 @@ def _place(journal_id: bytes, generation: int, provider: ProviderKind) -> bytes:
 def _decode_slot(data: bytes, offset: int, path: str) -> KeySlot:
     provider, kdf, cost, block, parallel, salt, wrapped, reserved = KEYS_SLOT.unpack_from(data, offset)
     if kdf or cost or block or parallel or any(reserved) or provider not in ProviderKind.__members__.values():
-        raise FormatTooNew(f"{path} has a key slot of unknown kind; it was left alone.", file=path, offset=offset, reason="slot_kind")
+        raise FormatTooNew(
+            f"{path} has a key slot of unknown kind; it was left alone.", file=path, offset=offset, reason="slot_kind"
+        )
     return KeySlot(ProviderKind(provider), salt, wrapped)

@@ -110,7 +110,10 @@ def read_marker(directory: Directory) -> MarkerRead:
 
 
 def _decode_block(block: bytes, path: str) -> Marker | None:
-    if len(block) != MARKER_BLOCK_BYTES or hashlib.sha256(block[:MARKER_DIGESTED_BYTES]).digest() != block[MARKER_DIGESTED_BYTES:]:
+    if (
+        len(block) != MARKER_BLOCK_BYTES
+        or hashlib.sha256(block[:MARKER_DIGESTED_BYTES]).digest() != block[MARKER_DIGESTED_BYTES:]
+    ):
         return None
     (
         magic, version, kind, provider, generation, journal_id, store_id, level, zero_1, serial, zero_2, zero_3, cluster, key_check,
@@ -120,6 +123,8 @@ def _decode_block(block: bytes, path: str) -> Marker | None:
         return None
     known = kind in MarkerKind.__members__.values() and provider in ProviderKind.__members__.values()
     if version != FORMAT_VERSION or not known or zero_1 or zero_2 or any(zero_3) or any(zero_4):
-        raise FormatTooNew(f"{path} has marker format {version}; it was left alone. Use a later release.", file=path, reason="marker_version")
+        raise FormatTooNew(
+            f"{path} has marker format {version}; it was left alone. Use a later release.", file=path, reason="marker_version"
+        )
     name = cluster.rstrip(b"\0").decode("utf-8", "replace")
     return Marker(MarkerKind(kind), ProviderKind(provider), journal_id, store_id, name, generation, key_check, level, serial)

@@ -29,7 +29,7 @@ class StrictHead(NamedTuple):
 
     lsn: int = 0
     digest: bytes = bytes(DIGEST_BYTES)
-    count: int = 0
+    record_count: int = 0
 
 
 class StrictHeads:
@@ -52,14 +52,14 @@ class StrictHeads:
     def link_next(self, record: Record) -> Record:
         """`record`, which must have its LSN, with its link set; the head moves to it."""
         head = self[record.state_class]
-        linked = record._replace(link=StrictLink(head.lsn, head.digest, head.count + 1))
+        linked = record._replace(link=StrictLink(head.lsn, head.digest, head.record_count + 1))
         self._advance(linked)
         return linked
 
     def follow(self, record: Record) -> bool:
         """Whether `record` continues its class's chain. The head moves to it either way."""
         head = self[record.state_class]
-        fits = record.link == StrictLink(head.lsn, head.digest, head.count + 1)
+        fits = record.link == StrictLink(head.lsn, head.digest, head.record_count + 1)
         self._advance(record)
         return fits
 
@@ -67,7 +67,7 @@ class StrictHeads:
         assert record.link is not None
         content = record.lsn.to_bytes(8, "little") + encode_arrays(_to_array(record, 0))
         digest = hashlib.sha256(record.link.previous_digest + content).digest()[:DIGEST_BYTES]
-        self._heads[record.state_class] = StrictHead(record.lsn, digest, record.link.count)
+        self._heads[record.state_class] = StrictHead(record.lsn, digest, record.link.ordinal)
 
 
 def encode_payload(records: Sequence[Record]) -> bytes:
@@ -91,15 +91,14 @@ def decode_payload(payload: bytes, first_lsn: int) -> list[Record]:
         boot_id, actor, wall_us, boot_us, node_us, rows = cbor2.loads(payload, allow_indefinite=False)
         records = []
         lsn = first_lsn
-        for kind, version, category, state_class, count, delta, meta, body in rows:
+        for kind, version, category, state_class, rows_taken, delta, meta, body in rows:
             causes, trace_id, its_actor, link = meta or _NO_META
-            records.append(
-                Record(
-                    lsn, kind, version, category, state_class, count, wall_us + delta, boot_us + delta, node_us + delta, boot_id,
-                    tuple(causes), trace_id, its_actor or actor, StrictLink(*link) if link else None, body,
-                )  # fmt: skip
-            )
-            lsn += count
+            record = Record(
+                lsn, kind, version, category, state_class, rows_taken, wall_us + delta, boot_us + delta, node_us + delta, boot_id,
+                tuple(causes), trace_id, its_actor or actor, StrictLink(*link) if link else None, body,
+            )  # fmt: skip
+            records.append(record)
+            lsn += rows_taken
     except (cbor2.CBORDecodeError, ValueError, TypeError) as error:
         raise DamageError("a frame unseals to something that is no payload", lsn=first_lsn, reason="bad_payload") from error
     return records

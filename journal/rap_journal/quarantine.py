@@ -68,12 +68,19 @@ def read_piece(folder: Directory, name: str) -> Piece:
     with folder.open(name) as file:
         data = file.read_at(0, file.size())
         path = file.name
-    if len(data) >= QUARANTINE_HEADER_BYTES and hashlib.sha256(data[:_CHECKED_BYTES]).digest()[:24] == data[_CHECKED_BYTES:QUARANTINE_HEADER_BYTES]:
+    if (
+        len(data) >= QUARANTINE_HEADER_BYTES
+        and hashlib.sha256(data[:_CHECKED_BYTES]).digest()[:24] == data[_CHECKED_BYTES:QUARANTINE_HEADER_BYTES]
+    ):
         (_magic, _version, label, _zero, journal_id, segment, epoch, _zero_2, offset, piece_bytes, after_lsn, sha256, _check) = (
             QUARANTINE_HEADER.unpack_from(data)
         )
         body = data[QUARANTINE_HEADER_BYTES:]
-        if len(body) == piece_bytes and hashlib.sha256(body).digest() == sha256 and name == quarantine_name(segment, offset, sha256):
+        if (
+            len(body) == piece_bytes
+            and hashlib.sha256(body).digest() == sha256
+            and name == quarantine_name(segment, offset, sha256)
+        ):
             return Piece(journal_id, segment, epoch, offset, after_lsn, label, body)
     raise DamageError(f"{path} is not the piece that was kept in quarantine; it was left alone.", file=path, reason="bad_piece")
 

@@ -107,7 +107,9 @@ class JournalReader:
         Raises `NoSuchRecord` beyond the horizon and `HistoryGone` before the history floor.
         """
         if lsn > self.horizon.lsn:
-            raise NoSuchRecord(f"LSN {lsn} is beyond the horizon of {self._name}, which is at {self.horizon.lsn}.", cluster=self._name, lsn=lsn)
+            raise NoSuchRecord(
+                f"LSN {lsn} is beyond the horizon of {self._name}, which is at {self.horizon.lsn}.", cluster=self._name, lsn=lsn
+            )
         folder = self.folders.classes.get(spec.number)
         for candidate in reversed(list_checkpoints(folder)) if folder is not None else ():
             if candidate <= lsn:

@@ -12,7 +12,7 @@ Payload, deterministic CBOR (arrays only, so that encoding needs no sorting)::
     [boot_id: bstr .size 16, actor: tstr, wall_us: uint, boot_us: uint, node_us: uint, [+ record]]
     record = [kind, version, category, class, rows, delta_us, meta / null, body]
     meta   = [causes: [* lsn], trace_id: tstr / null, actor: tstr / null, strict_link / null]
-    strict_link = [previous_lsn, previous_digest: bstr .size 16, count]
+    strict_link = [previous_lsn, previous_digest: bstr .size 16, ordinal]
 """
 
 from enum import IntEnum
@@ -35,11 +35,14 @@ FIRST_IGNORABLE_KIND = 1000
 
 
 class StrictLink(NamedTuple):
-    """The previous strict record of the same class: its LSN, its chain digest, and how many there are up to and with this one."""
+    """The previous strict record of the same class: its LSN and its chain digest.
+
+    `ordinal` is the number of this record among the strict ones of its class, from 1.
+    """
 
     previous_lsn: int
     previous_digest: bytes
-    count: int
+    ordinal: int
 
 
 class Record(NamedTuple):

@@ -156,7 +156,9 @@ class _Reading:
         self._uniform = len(set(self._from.values())) <= 1
         self._witness_digest: bytes | None = None
         self._passed_witness = slot.point.lsn <= base.after_lsn
-        self.heads = StrictHeads((number, loaded.content.head) for number, loaded in base.checkpoints.items() if loaded.content.head.lsn)
+        self.heads = StrictHeads(
+            (number, loaded.content.head) for number, loaded in base.checkpoints.items() if loaded.content.head.lsn
+        )
         self.node_us = max((loaded.content.node_us for loaded in base.checkpoints.values()), default=0)
         self.findings: list[Finding] = []
         self.losses: list[ClassLoss] = []
@@ -192,7 +194,8 @@ class _Reading:
             for number in classes:
                 self.losses.append(ClassLoss(number, gap.first_lsn, gap.last_lsn, gap.reason))
             self._find(Verdict.GAP, f"journal segment {gap.segment}", gap.segment, gap.offset, gap.gap_bytes, (gap.first_lsn, gap.last_lsn),
-                       self._named(classes), gap.reason, "history goes on behind it.", "Run `rap-state verify` and check the disk.")  # fmt: skip
+                       self._named(classes), gap.reason, "history goes on behind it.",
+                       "Run `rap-state verify` and check the disk.")  # fmt: skip
 
     def note_bad_files(self, inventory: Inventory, base: Base, folders: JournalFolders) -> None:
         for stray in inventory.damaged():
@@ -203,7 +206,9 @@ class _Reading:
                 self._find(Verdict.GAP, bad.file, 0, 0, 0, (0, 0), (bad.state_class,), bad.reason,
                            "an older checkpoint was used.", "The next checkpoint replaces it.")  # fmt: skip
         for name in folders.missing:
-            self._find(Verdict.GAP, name, 0, 0, 0, (0, 0), (name,), "missing_folder", "it counts as damage.", "Restore the folder.")
+            self._find(
+                Verdict.GAP, name, 0, 0, 0, (0, 0), (name,), "missing_folder", "it counts as damage.", "Restore the folder."
+            )
         for spec in self._specs:
             if spec.number not in base.checkpoints:
                 self.losses.append(ClassLoss(spec.number, 0, 0, "no_checkpoint"))
@@ -248,7 +253,8 @@ class _Reading:
             self.losses += [ClassLoss(number, *lsns, verdict.name.lower()) for number in classes]
         header = end.file.header if end.file else None
         self._find(verdict, f"journal/{end.file.name}" if end.file else "", header.number if header else 0, scan.end if scan else 0,
-                   scan.remnant_bytes if scan else 0, lsns, self._named(classes), scan.reason if scan else "no_segment", done, advice)  # fmt: skip
+                   scan.remnant_bytes if scan else 0, lsns, self._named(classes), scan.reason if scan else "no_segment",
+                   done, advice)  # fmt: skip
 
     def _look_for_witness(self, frames: Sequence[Frame]) -> None:
         if self._passed_witness or self._witness_digest is not None:
@@ -261,7 +267,9 @@ class _Reading:
     def _follow(self, records: Sequence[Record]) -> None:
         for record in records:
             if not self.heads.follow(record):
-                self.losses.append(ClassLoss(record.state_class, self.heads[record.state_class].lsn, record.lsn - 1, "broken_strict_chain"))
+                self.losses.append(
+                    ClassLoss(record.state_class, self.heads[record.state_class].lsn, record.lsn - 1, "broken_strict_chain")
+                )
 
     def _classes_in(self, mask: int | None) -> list[int]:
         """Classes that are not strict and may be concerned; strict ones prove their losses themselves."""
@@ -279,6 +287,9 @@ _DONE = {
     Verdict.TORN_TAIL: ("it was cut and kept in quarantine; nothing acknowledged is lost.", ""),
     Verdict.TORN_OR_ROTTEN: ("it was cut and kept in quarantine; whether it was acknowledged cannot be told.", ""),
     Verdict.TAIL_DAMAGED: ("the bytes are kept in quarantine; the classes named are reset.", "Check the disk."),
-    Verdict.TAIL_MISSING: ("durable records are gone; the classes named are reset.", "Check the disk, and who touched the folder."),
+    Verdict.TAIL_MISSING: (
+        "durable records are gone; the classes named are reset.",
+        "Check the disk, and who touched the folder.",
+    ),
     Verdict.DIVERGED: ("the cluster fails closed; nothing was changed.", "Find out who replaced files; then reset or restore."),
 }

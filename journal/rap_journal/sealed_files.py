@@ -102,10 +102,16 @@ def decode_sealed_file(name: str, data: bytes, path: str) -> SealedFile:
     if magic != SEALED_MAGIC:
         raise _damage(path, "bad_magic")
     if version != FORMAT_VERSION or purpose not in _PURPOSES or flags & ~FLAG_COMPRESSED or reserved or any(also_reserved):
-        raise FormatTooNew(f"{path} has sealed-file format {version}; it was left alone. Use a later release.", file=path, reason="sealed_version")
+        raise FormatTooNew(
+            f"{path} has sealed-file format {version}; it was left alone. Use a later release.",
+            file=path,
+            reason="sealed_version",
+        )
     if stored_bytes != len(data) - SEALED_HEADER_BYTES - SEALED_DIGEST_BYTES or content_bytes > CHECKPOINT_BYTES_MAX:
         raise _damage(path, "bad_length")
-    header = SealedHeader(_PURPOSES[purpose], state_class, journal_id, lsn, epoch, chain_digest, fold_set, generation, flags, content_bytes)
+    header = SealedHeader(
+        _PURPOSES[purpose], state_class, journal_id, lsn, epoch, chain_digest, fold_set, generation, flags, content_bytes
+    )
     return SealedFile(name, header, data)
 
 

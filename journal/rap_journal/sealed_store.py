@@ -34,14 +34,24 @@ def store_document(
 
 
 def load_document(
-    folders: JournalFolders, spec: ClassSpec, file_id: bytes, *, journal_id: bytes, keys: KeyRing, purpose: Purpose = Purpose.DOCUMENT
+    folders: JournalFolders,
+    spec: ClassSpec,
+    file_id: bytes,
+    *,
+    journal_id: bytes,
+    keys: KeyRing,
+    purpose: Purpose = Purpose.DOCUMENT,
 ) -> bytes:
     """The content of a document. Raises `FileNotFoundError`, `DamageError`, or `SealBroken` when it was tampered with or moved."""
     name = document_name(file_id)
     file = read_sealed_file(folders.classes[spec.number], name)
     header = file.header
-    if (header.purpose, header.state_class, header.journal_id) != (purpose, spec.number, journal_id) or salt_of(file)[:FILE_ID_BYTES] != file_id:
-        raise DamageError(f"{spec.name}/{name} is another file than its name says; it was left alone.", file=name, reason="foreign")
+    if (header.purpose, header.state_class, header.journal_id) != (purpose, spec.number, journal_id) or salt_of(file)[
+        :FILE_ID_BYTES
+    ] != file_id:
+        raise DamageError(
+            f"{spec.name}/{name} is another file than its name says; it was left alone.", file=name, reason="foreign"
+        )
     return unseal_file(file, keys)
 
 

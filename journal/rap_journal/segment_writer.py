@@ -233,4 +233,6 @@ class SegmentWriter:
 
     def _as_predecessor(self) -> Predecessor:
         identity = self._identity
-        return Predecessor(self._number, identity.incarnation, identity.epoch, self.chain.last_lsn, self._offset, self.chain.digest)
+        return Predecessor(
+            self._number, identity.incarnation, identity.epoch, self.chain.last_lsn, self._offset, self.chain.digest
+        )

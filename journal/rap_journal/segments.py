@@ -113,7 +113,9 @@ def decode_segment_header(data: bytes, file: str) -> SegmentHeader:
     if hashlib.sha256(data[:SEGMENT_DIGESTED_BYTES]).digest() != digest:
         raise _damage(file, "bad_header_digest")
     if version != FORMAT_VERSION or header_bytes != SEGMENT_HEADER_BYTES or any(reserved):
-        raise FormatTooNew(f"{file} has segment format {version}; it was left alone. Use a later release.", file=file, reason="segment_version")
+        raise FormatTooNew(
+            f"{file} has segment format {version}; it was left alone. Use a later release.", file=file, reason="segment_version"
+        )
     return SegmentHeader(
         journal_id, cluster.rstrip(b"\0").decode("utf-8", "replace"), SegmentNumber(number), Epoch(epoch), generation, incarnation,
         first_lsn, salt, last_strict,

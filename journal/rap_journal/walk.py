@@ -132,7 +132,16 @@ class Walk:
         strict_lost = successor.last_strict_lsn > scan.chain.last_strict_lsn
         mask = _mask_of_torn(scan, before.last_lsn)
         self.gaps.append(
-            Gap(header.number, scan.end, length - scan.end, scan.chain.last_lsn + 1, before.last_lsn, strict_lost, mask, scan.reason)
+            Gap(
+                header.number,
+                scan.end,
+                length - scan.end,
+                scan.chain.last_lsn + 1,
+                before.last_lsn,
+                strict_lost,
+                mask,
+                scan.reason,
+            )
         )
         return Chain(before.last_lsn, before.digest, successor.last_strict_lsn)
 
@@ -151,7 +160,9 @@ def records_of(segment: SegmentRead, keys: KeyRing, after_lsn: int = 0) -> Itera
 
     Raises `SealBroken` when a frame was tampered with and `KeyUnavailable` when its key generation is not in the ring.
     """
-    codec = FrameCodec(segment.file.header.salt, segment.file.header.epoch, segment_cipher(segment.file, segment.data, keys), _no_randomness)
+    codec = FrameCodec(
+        segment.file.header.salt, segment.file.header.epoch, segment_cipher(segment.file, segment.data, keys), _no_randomness
+    )
     for frame in segment.frames:
         if frame.header.last_lsn > after_lsn:
             yield frame, decode_payload(codec.open(segment.data, frame), frame.header.first_lsn)

@@ -26,7 +26,7 @@ Slot, 4096 bytes::
        104     8  last_strict_lsn
        112     8  reserved         0
        120    32  salt
-       152     n  sealed body      CBOR [[class, lsn, digest, count] ..., floors]
+       152     n  sealed body      CBOR [[class, lsn, digest, record_count] ..., floors]
      152+n        zeros
       4080    16  digest           SHA-256 of bytes 0 to 4079, first half
 """
@@ -144,7 +144,9 @@ class WitnessWriter:
         body = encode([[[number, *head] for number, head in sealed_part.heads], sealed_part.floors])
         sealed_bytes = len(body) + TAG_BYTES
         if sealed_bytes > WITNESS_BODY_BYTES_MAX:
-            raise MisuseError(f"floors of {len(body)} bytes do not fit into a witness slot; nothing was written", reason="floors_too_large")
+            raise MisuseError(
+                f"floors of {len(body)} bytes do not fit into a witness slot; nothing was written", reason="floors_too_large"
+            )
         header = WITNESS_HEADER.pack(
             WITNESS_MAGIC, FORMAT_VERSION, 0, sealed_bytes, self._journal_id, point.incarnation, sequence, point.lsn, point.digest,
             point.segment, point.offset, point.epoch, self._keys.current, point.last_strict_lsn, 0, salt,
@@ -170,8 +172,14 @@ def _decode_slot(block: bytes, index: int, name: str) -> Slot | None:
     if magic != WITNESS_MAGIC:
         return None
     if version != FORMAT_VERSION or reserved or also_reserved:
-        raise FormatTooNew(f"{name} has witness format {version}; it was left alone. Use a later release.", file=name, reason="witness_version")
-    if sealed_bytes > WITNESS_BODY_BYTES_MAX or any(block[WITNESS_HEADER_BYTES + sealed_bytes : _DIGEST_AT]) or sequence & 1 != index:
+        raise FormatTooNew(
+            f"{name} has witness format {version}; it was left alone. Use a later release.", file=name, reason="witness_version"
+        )
+    if (
+        sealed_bytes > WITNESS_BODY_BYTES_MAX
+        or any(block[WITNESS_HEADER_BYTES + sealed_bytes : _DIGEST_AT])
+        or sequence & 1 != index
+    ):
         return None
     point = WitnessPoint(incarnation, lsn, digest, segment, offset, epoch, last_strict_lsn)
     return Slot(journal_id, sequence, generation, point, block)
