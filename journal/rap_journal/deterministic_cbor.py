@@ -18,11 +18,11 @@ Example::
 """
 
 from collections.abc import Callable
-from typing import Any, Never
+from typing import Any, ClassVar, Never
 
 import cbor2
 
-from rap_journal.errors import MisuseError, StateStoreError
+from rap_journal.errors import Action, MisuseError, StateStoreError
 
 DEPTH_MAX = 16
 """So many arrays and maps that hold something may stand one in another."""
@@ -36,8 +36,8 @@ class MalformedCbor(StateStoreError):
     Its cause is left out on purpose: messages of the CBOR library may quote a key of the map they fail in.
     """
 
-    action = "refetch"
-    exit_code = 7
+    action: ClassVar[Action] = "refetch"
+    exit_code: ClassVar[int] = 7
 
 
 def encode(value: Any) -> bytes:

@@ -45,6 +45,9 @@ _OPEN_FILE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | _NO_LIN
 # A parent of the root need not be readable to be passed through.
 _PASS_THROUGH = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
+# In place of a closed descriptor: no process can have this one, so that the kernel answers EBADF. (-1 is a ValueError to some calls.)
+_CLOSED = 0x7FFFFFFF
+
 _HAS_FDATASYNC = hasattr(os, "fdatasync")
 _HOLDER_BYTES_MAX = 4096
 
@@ -59,8 +62,8 @@ class _Descriptor:
 
     def close(self) -> None:
         """Close; further calls fail. Closing twice is harmless."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
+        fd, self._fd = self._fd, _CLOSED
+        if fd != _CLOSED:
             os.close(fd)
 
     def __enter__(self) -> Self:
@@ -291,6 +294,19 @@ class OsLock(_Descriptor):
         self.close()
 
 
+def _missing_on_this_platform() -> str | None:
+    """What this platform lacks of what the store cannot do without, or None."""
+    for name in ("O_NOFOLLOW", "O_DIRECTORY", "pread", "pwrite", "fchmod", "geteuid"):
+        if not hasattr(os, name):
+            return f"os.{name}"
+    if os.open not in os.supports_dir_fd:
+        return "openat"
+    return None if HAS_LOCKS else "file locks"
+
+
+_MISSING = _missing_on_this_platform()
+
+
 class OsFileSystem:
     """The file system of this machine (`rap_journal.filesystem.FileSystem`).
 
@@ -303,10 +319,9 @@ class OsFileSystem:
     """
 
     def __init__(self, *, owner_uid: int | None = None) -> None:
-        missing = _missing_on_this_platform()
-        if missing:
+        if _MISSING:
             raise StorageError(
-                f"this platform ({sys.platform}) has no {missing}, without which files cannot be opened safely; nothing was opened. "
+                f"this platform ({sys.platform}) has no {_MISSING}, without which files cannot be opened safely; nothing was opened. "
                 "Run the store on Linux or macOS.",
                 reason="unsupported_platform",
             )
@@ -341,16 +356,6 @@ class OsFileSystem:
         except OSError as error:
             if error.errno != errno.EBADF:  # A parent that may be passed through but not read cannot be synced.
                 raise
-
-
-def _missing_on_this_platform() -> str | None:
-    """What this platform lacks of what the store cannot do without, or None."""
-    for name in ("O_NOFOLLOW", "O_DIRECTORY", "pread", "pwrite", "fchmod", "geteuid"):
-        if not hasattr(os, name):
-            return f"os.{name}"
-    if os.open not in os.supports_dir_fd:
-        return "openat"
-    return None if HAS_LOCKS else "file locks"
 
 
 def _full_sync(fd: int) -> None:
@@ -418,3 +423,35 @@ def _write_holder(fd: int, holder: str) -> None:
         # The lock holds without its text, and a full disk must not keep a store from opening.
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
+
+
+def read_private_file(path: str, size_max: int) -> bytes:
+    """At most `size_max` bytes of a file outside any root (a key). Raises `UnsafeFile` for a foreign owner or a loose mode, `OSError`."""
+    fd = os.open(path, os.O_RDONLY | _OPEN_FILE)
+    _check_or_close(fd, path, os.geteuid(), file=True)
+    with OsFile(fd, path) as file:
+        return file.read_at(0, size_max)
+
+
+def write_private_file(path: str, data: bytes) -> None:
+    """Make the file `path` (0600) with this content, durably. Raises `FileExistsError` when the name is taken, `OSError`."""
+    name = os.path.basename(path)
+    parent = _open_parent(os.path.dirname(os.path.abspath(path)), to_sync=True)
+    try:
+        fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN_FILE, _FILE_MODE, dir_fd=parent)
+        try:
+            with OsFile(fd, path) as file:
+                os.fchmod(fd, _FILE_MODE)
+                file.write_at(0, data)
+                file.sync()
+        except BaseException:
+            os.unlink(name, dir_fd=parent)
+            raise
+        os.fsync(parent)
+    finally:
+        os.close(parent)
+
+
+def process_id() -> int:
+    """Number of this process, for the text of a lock."""
+    return os.getpid()

@@ -46,7 +46,9 @@ class ManualClock:
     def advance(self, *, seconds: float) -> Instant:
         """Let `seconds` pass on both clocks. Raises `MisuseError` for less than 0: time itself does not go back."""
         if seconds < 0:
-            raise MisuseError(f"time cannot pass by {seconds} seconds; use step_wall to set the wall clock back", reason="negative")
+            raise MisuseError(
+                f"time cannot pass by {seconds} seconds; use step_wall to set the wall clock back", reason="negative"
+            )
         self._wall_us += _microseconds(seconds)
         self._boot_us += _microseconds(seconds)
         return self.now()

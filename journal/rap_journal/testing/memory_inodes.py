@@ -19,7 +19,7 @@ Example::
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from rap_journal.testing.survival import SECTOR_BYTES, NameChange, Survival, UnsyncedFile
+from rap_journal.testing.survival import SECTOR_BYTES, Fate, NameChange, Survival, UnsyncedFile
 
 BLOCK_BYTES = 4096
 """Space is taken in blocks of this size; every file and every folder takes one for itself."""
@@ -118,10 +118,13 @@ class FileInode:
         for sector, fate in fates.items():
             start, end = sector * SECTOR_BYTES, min((sector + 1) * SECTOR_BYTES, size)
             if start < end and fate != "old":
-                source = self.volatile[start:end] if fate == "new" else b"" if fate == "zero" else fate
-                assert not isinstance(source, str), fate
-                content[start:end] = source[: end - start].ljust(end - start, b"\0")
+                content[start:end] = self._bytes_of(fate, start, end).ljust(end - start, b"\0")
         return FileInode(content)
+
+    def _bytes_of(self, fate: Fate, start: int, end: int) -> bytes:
+        if isinstance(fate, bytes):
+            return fate[: end - start]
+        return bytes(self.volatile[start:end]) if fate == "new" else b""
 
     def _touch(self, start: int, end: int) -> None:
         sectors = range(start // SECTOR_BYTES, _ceil(end, SECTOR_BYTES))

@@ -1,0 +1,84 @@
+"""The agent's own state: this installation, its openings, and the clusters it joined. Never cluster authority (spec 4).
+
+Example::
+
+    store.agent.view().clusters
+"""
+
+from collections.abc import Sequence
+from typing import Unpack
+
+from rap_journal.recovery_report import RecoveryReport
+from rap_projections import agent
+from rap_projections.agent import AgentView
+from rap_projections.event_kinds import AGENT, Event
+from rap_projections.journaled_state import Decide, JournaledState
+from rap_projections.lifecycle import ClassReset
+from rap_projections.node_time import Now
+from rap_projections.receipts import Context, Receipt
+
+
+class AgentState:
+    """What `store.agent` is."""
+
+    def __init__(self, core: JournaledState) -> None:
+        self._core = core
+
+    @property
+    def recovery(self) -> RecoveryReport:
+        """What the last opening of the agent's journal found."""
+        return self._core.journal.report
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits for time to pass."""
+        journal = self._core.journal
+        return journal.is_poisoned or not journal.is_writable or journal.witnessed_lsn >= journal.durable_lsn
+
+    def view(self) -> AgentView:
+        """Install id, openings, feature flags, clusters, update engine, diagnostics."""
+        view: AgentView = self._core.state.view(AGENT)
+        return view
+
+    def flag(self, name: str, *, on: bool, **context: Unpack[Context]) -> Receipt:
+        """Set or clear a local feature flag."""
+        return self.execute(lambda now: agent.decide_flag(self.view(), name, on=on), context)
+
+    def diagnostic(self, code: str, *, text: str, cluster: str = "", **context: Unpack[Context]) -> Receipt:
+        """Keep a diagnostic; the oldest give way."""
+        return self.execute(lambda now: agent.decide_diagnostic(code, cluster_id=cluster, text=text), context)
+
+    def update_engine(self, *, name: str, version: str, state: str, **context: Unpack[Context]) -> Receipt:
+        """Note which update engine runs, and how it fares."""
+        return self.execute(lambda now: agent.decide_update_engine(self.view(), name=name, version=version, state=state), context)
+
+    def execute(self, decide: Decide, context: Context | None = None) -> Receipt:
+        """Decide and write."""
+        return self._core.execute("agent", decide, context)
+
+    def tick(self) -> None:
+        """Called by the housekeeper."""
+        self._core.tick()
+
+    def digest(self) -> str:
+        """SHA-256, in hex, of the agent's state."""
+        return self._core.digest()
+
+    def open(self) -> None:
+        """Recover. What is lost is lost, and reported: it never blocks a cluster."""
+        self._core.open()
+        for loss in self._core.journal.report.losses:
+            if (loss.state_class, loss.first_lsn, loss.last_lsn) not in self._core.resets_seen:
+                reset = ClassReset(AGENT.number, loss.first_lsn, loss.last_lsn, loss.reason)
+                self.execute(_always(reset))
+
+    def close(self) -> None:
+        """Commit what waits and close."""
+        self._core.journal.close()
+
+
+def _always(event: Event) -> Decide:
+    def decide(now: Now) -> Sequence[Event]:
+        return (event,)
+
+    return decide

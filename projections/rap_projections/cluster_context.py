@@ -1,0 +1,179 @@
+"""What the calls of one cluster share: its state, the policy in force, the trust in force, and whether it fails closed.
+
+Rules this file keeps:
+
+- Policy and trust are derived from the state, and derived anew whenever an event may have changed them.
+- Whoever needs trust asks for it here, and is refused where the cluster fails closed.
+- Observations wait in one buffer, behind a lock of their own, so that observing never waits for the disk.
+
+Example::
+
+    trust = context.require_trust()
+    limits = context.policy
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from rap_journal.errors import DamageError, FailClosed
+from rap_journal.records import Record
+from rap_journal.sealing import SealBroken
+from rap_projections.bundle_verification import verify_bootstrap, verify_bundles
+from rap_projections.document_shelf import DocumentShelf
+from rap_projections.documents import Floor, Scope, SignedPolicy
+from rap_projections.event_kinds import HEALTH, IDENTITY, PEERS, SNAPSHOTS, TRUST, kind_of_type
+from rap_projections.folding import FoldedState
+from rap_projections.journaled_state import Decide, JournaledState
+from rap_projections.node_time import Now
+from rap_projections.peer_observations import ObservationBuffer, PeersObserved
+from rap_projections.policy import EffectivePolicy, Policy, effective
+from rap_projections.receipts import Context, Receipt
+from rap_projections.refusals import RefusedError
+from rap_projections.snapshots import HeldSnapshot
+from rap_projections.trust import TrustView as TrustState
+from rap_projections.trust_view import TrustView
+from rap_projections.verification import Recipient, verify_snapshot
+from rap_projections.verified import VerifiedBundle
+
+_OBSERVED = kind_of_type(PeersObserved).number
+
+
+class ClusterContext:
+    """One cluster, as its calls see it."""
+
+    def __init__(self, cluster_id: str, core: JournaledState, policy: Policy) -> None:
+        self.cluster_id = cluster_id
+        self.core = core
+        self.operator_policy = policy
+        self.policy: EffectivePolicy = effective(policy, None)
+        self.fail_closed_reason: str | None = None
+        self.touched_peers: set[int] = set()
+        self._trust: TrustView | None = None
+        self._buffer_lock = threading.Lock()
+        self.buffer: ObservationBuffer
+
+    @property
+    def state(self) -> FoldedState:
+        """The durable, visible state."""
+        return self.core.state
+
+    @property
+    def shelf(self) -> DocumentShelf:
+        """The cluster's documents."""
+        return self.core.shelf
+
+    def start(self) -> None:
+        """Take a freshly opened state into use."""
+        self.buffer = ObservationBuffer(self.state[PEERS], failures_max=self.policy.failures_per_peer_max)
+        self.core.ride_along(self._drain)
+
+    def execute(self, subject: str, decide: Decide, context: Context | None = None, *, durable: bool = False) -> Receipt:
+        """`JournaledState.execute`."""
+        return self.core.execute(subject, decide, context, durable=durable)
+
+    def note_committed(self, records: Sequence[Record]) -> None:
+        """Remember whose routes may have changed."""
+        for record in records:
+            if record.kind == _OBSERVED:
+                self.touched_peers.update(PeersObserved._make(record.body).number_column())
+
+    def take_touched(self) -> set[int]:
+        """The peers observed since the last call."""
+        touched, self.touched_peers = self.touched_peers, set()
+        return touched
+
+    def with_buffer(self, work: Callable[[ObservationBuffer], int]) -> int:
+        """Run `work` on the observation buffer."""
+        with self._buffer_lock:
+            return work(self.buffer)
+
+    def fail_closed(self, reason: str) -> None:
+        """From now on everything that needs trust raises `FailClosed`."""
+        self.fail_closed_reason = self.fail_closed_reason or reason
+        self._trust = None
+
+    def require_open(self) -> None:
+        """Raise `FailClosed` where identity, trust or signatures are damaged."""
+        if self.fail_closed_reason is not None:
+            raise FailClosed(
+                f"cluster {self.cluster_id} fails closed ({self.fail_closed_reason}); nothing was done. "
+                "Look at `rap-state status`; resetting or restoring the damaged class is the way out.",
+                cluster=self.cluster_id,
+                reason=self.fail_closed_reason,
+            )
+
+    def require_trust(self) -> TrustView:
+        """The trust in force. Raises `FailClosed`."""
+        self.require_open()
+        if self._trust is None:
+            raise FailClosed(f"cluster {self.cluster_id} has no bundle in force; nothing was done.", cluster=self.cluster_id, reason="no_bundle")
+        return self._trust
+
+    def load_trust(self) -> None:
+        """Verify the kept chain of bundles again, from the pinned bootstrap on, and take the last one into force.
+
+        A bundle that is past its end stays in force: activations judge time themselves. Raises a `RefusedError` or `DamageError`.
+        """
+        trust: TrustState = self.state.view(TRUST)
+        if trust.bootstrap is None or not trust.chain:
+            return
+        chain = [self.shelf.load(TRUST, kept.stored) for kept in trust.chain]
+        verified = self._bootstrap(chain[0], trust)
+        for data in chain[1:]:
+            newer = verify_bundles([data], verified, trusted_s=0)
+            verified = newer[-1] if newer else verified
+        self.take_trust(verified)
+
+    def take_trust(self, bundle: VerifiedBundle) -> None:
+        """Let `bundle` be the trust in force."""
+        self._trust = TrustView.of(bundle)
+
+    def load_policy(self) -> None:
+        """Derive the effective policy from the operator's limits and the signed policy in force."""
+        signed = self.active_body(Scope.POLICY)
+        self.policy = effective(self.operator_policy, signed if isinstance(signed, SignedPolicy) else None)
+        if hasattr(self, "buffer"):
+            self.with_buffer(lambda buffer: buffer.limit_failures(self.policy.failures_per_peer_max) or 0)
+
+    def active_body(self, scope: Scope) -> object:
+        """What the active document of `scope` says, or None."""
+        active = self.state.view(SNAPSHOTS).scope(scope).active
+        return self.shelf.snapshot(active.facts.content_id).body if active is not None else None
+
+    def is_sound(self, held: HeldSnapshot) -> bool:
+        """Whether a kept document can be read, verifies under the trust in force, and says what its event says. Its time is not judged."""
+        try:
+            data = self.shelf.load(SNAPSHOTS, held.stored)
+            verified = verify_snapshot(
+                data, self.require_trust(), trusted_s=0, recipient=self.recipient(), scope=Scope(held.facts.scope)
+            )
+        except (RefusedError, DamageError, SealBroken, OSError):
+            return False
+        if verified.content_id != held.facts.content_id:
+            return False
+        self.shelf.remember(verified.content_id, verified.snapshot)
+        return True
+
+    def recipient(self) -> Recipient:
+        """This node and its roles, as an audience names them."""
+        node_id = self.state.view(IDENTITY).node_id
+        trust = self._trust
+        return Recipient(node_id, trust.roles_of(node_id) if trust is not None and node_id else frozenset())
+
+    def floors(self) -> dict[Scope, Floor]:
+        """Per scope what was accepted before."""
+        scopes = self.state.view(SNAPSHOTS).scopes
+        return {Scope(name): scope.floor for name, scope in scopes.items()}
+
+    def trusted_s(self, state: FoldedState, now: Now, boot_id: bytes) -> int:
+        """Low end of trusted time, seconds since 1970."""
+        return state.view(TRUST).trusted_s(state.view(HEALTH).used_s(now, boot_id))
+
+    def _bootstrap(self, data: bytes, trust: TrustState) -> VerifiedBundle:
+        assert trust.bootstrap is not None
+        return verify_bootstrap(data, cluster_id=self.cluster_id, expect=trust.bootstrap.fingerprint.hex(), trusted_s=None)
+
+    def _drain(self) -> Sequence[PeersObserved]:
+        with self._buffer_lock:
+            return self.buffer.drain() if len(self.buffer) else ()
+

@@ -1,0 +1,143 @@
+"""What follows from the active documents in the other classes: policy, directory, route candidates, assignments, offers.
+
+Rules this file keeps:
+
+- Every step is repeatable: what is applied already gives no event. So the same code runs behind an activation and at every
+  opening, where it makes up for a crash in between.
+- Each class decides by itself; what crosses over is the content id and what the document says.
+
+Example::
+
+    Derivation(context).derive(Scope.PEERS, receipt)
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rap_projections import health_decisions, peers, routes, service_decisions, snapshot_decisions, update_decisions
+from rap_projections.cluster_context import ClusterContext
+from rap_projections.documents import Scope, Version
+from rap_projections.event_kinds import HEALTH, PEERS, ROUTES, SERVICES, SNAPSHOTS, UPDATES, Event
+from rap_projections.node_time import Now
+from rap_projections.receipts import Context, Receipt
+
+NO_VERSION = Version(0, 0)
+
+
+class Derivation:
+    """Applies active documents to the classes that depend on them."""
+
+    def __init__(self, context: ClusterContext) -> None:
+        self._context = context
+
+    def derive(self, scope: Scope, cause: Receipt | None = None) -> None:
+        """Bring what depends on `scope` up to its active document, and report the document as applied."""
+        context: Context = {"cause": cause} if cause is not None else {}
+        if scope is Scope.POLICY:
+            self._apply_policy(context)
+        elif scope is Scope.PEERS:
+            self._apply_directory(context)
+        elif scope is Scope.ROUTES:
+            self._apply_candidates(context)
+        elif scope is Scope.SERVICES:
+            self._apply_assignments(context)
+        else:
+            self._apply_offers(context)
+        self._report_applied(scope, context)
+
+    def derive_all(self) -> None:
+        """Make up for whatever a crash kept from being applied. Nothing is written where nothing is missing."""
+        for scope in Scope:
+            self.derive(scope)
+
+    def _active(self, scope: Scope) -> tuple[bytes | None, Version, Any]:
+        active = self._context.state.view(SNAPSHOTS).scope(scope).active
+        if active is None:
+            return None, NO_VERSION, ()
+        return active.facts.content_id, active.facts.version, self._context.shelf.snapshot(active.facts.content_id).body
+
+    def _apply_policy(self, context: Context) -> None:
+        cluster = self._context
+        cluster.load_policy()
+        active = cluster.state.view(SNAPSHOTS).scope(Scope.POLICY).active
+        content_id = active.facts.content_id if active else None
+
+        def decide(now: Now) -> Sequence[Event]:
+            health = cluster.state.view(HEALTH)
+            return health_decisions.decide_policy(health, cluster.policy, build=cluster.core.machine.build, signed_content_id=content_id)
+
+        if cluster.execute("health", decide, context).changed:
+            # Other limits may mean other evictions and other routes.
+            cluster.execute("peers", lambda now: peers.decide_eviction(cluster.state[PEERS], cluster.policy), context)
+            self._select_routes(context)
+
+    def _apply_directory(self, context: Context) -> None:
+        cluster = self._context
+        state = cluster.state[PEERS]
+        if state.directory.content_id == self._content_id(Scope.PEERS) and state.directory.peers_max == cluster.policy.peers_max:
+            return
+        content_id, version, entries = self._active(Scope.PEERS)
+
+        def decide(now: Now) -> Sequence[Event]:
+            return peers.decide_directory(cluster.state[PEERS], content_id, version, entries, cluster.policy)
+
+        if cluster.execute("peers", decide, context, durable=True).changed:
+            self._select_routes(context)
+
+    def _apply_candidates(self, context: Context) -> None:
+        cluster = self._context
+        if cluster.state[ROUTES].content_id == self._content_id(Scope.ROUTES):
+            return
+        content_id, version, _entries = self._active(Scope.ROUTES)
+
+        def decide(now: Now) -> Sequence[Event]:
+            return routes.decide_candidates(cluster.state[ROUTES], content_id, version)
+
+        if cluster.execute("routes", decide, context, durable=True).changed:
+            self._select_routes(context)
+
+    def _select_routes(self, context: Context) -> None:
+        cluster = self._context
+        cluster.take_touched()
+
+        def decide(now: Now) -> Sequence[Event]:
+            return routes.decide_routes(cluster.state[ROUTES], cluster.state[PEERS], cluster.policy, now)
+
+        cluster.execute("routes", decide, context, durable=True)
+
+    def _apply_assignments(self, context: Context) -> None:
+        cluster = self._context
+        if cluster.state.view(SERVICES).content_id == self._content_id(Scope.SERVICES):
+            return
+        content_id, _version, assignments = self._active(Scope.SERVICES)
+
+        def decide(now: Now) -> Sequence[Event]:
+            return service_decisions.decide_assignments(cluster.state.view(SERVICES), content_id=content_id, assignments=assignments)
+
+        cluster.execute("services", decide, context)
+
+    def _apply_offers(self, context: Context) -> None:
+        cluster = self._context
+        if cluster.state.view(UPDATES).offers_content_id == self._content_id(Scope.UPDATES):
+            return
+        content_id, _version, offers = self._active(Scope.UPDATES)
+
+        def decide(now: Now) -> Sequence[Event]:
+            return update_decisions.decide_offers(cluster.state.view(UPDATES), content_id=content_id, offers=offers)
+
+        cluster.execute("updates", decide, context)
+
+    def _report_applied(self, scope: Scope, context: Context) -> None:
+        """The sixth step of spec section 4: the version by which the affected components run."""
+        cluster = self._context
+
+        def decide(now: Now) -> Sequence[Event]:
+            snapshots = cluster.state.view(SNAPSHOTS)
+            content_id = self._content_id(scope)
+            return snapshot_decisions.decide_applied(snapshots, scope=scope, content_id=content_id) if content_id else ()
+
+        cluster.execute(f"snapshots/{scope.value}", decide, context)
+
+    def _content_id(self, scope: Scope) -> bytes | None:
+        active = self._context.state.view(SNAPSHOTS).scope(scope).active
+        return active.facts.content_id if active else None

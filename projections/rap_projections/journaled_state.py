@@ -1,0 +1,247 @@
+"""One journal and the state folded from it: where a command is decided, written, and becomes visible.
+
+Rules this file keeps:
+
+- A command decides on durable state, under the lock; what it decides is visible once its frame is synced.
+- A command whose subject already has an event waiting for its frame waits for that frame first; observations are free of conflict.
+- Disk first, memory second, notification third: `rap_journal.committer` calls back here in that order.
+- After a failed write nothing is decided any more until `reopen`.
+
+Example::
+
+    state = JournaledState(directory, setup, machine, CLUSTER_FOLDS, name="eu-west-1")
+    state.open()
+    receipt = state.execute("health", lambda now: decide_enter(...))
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from rap_journal.batches import Ticket
+from rap_journal.clock import Clock
+from rap_journal.errors import NoSpace
+from rap_journal.filesystem import Directory
+from rap_journal.journal import Journal, Setup, Unlocked, unlock
+from rap_journal.records import Record
+from rap_journal.sealed_store import load_document, store_document
+from rap_journal.space import no_space_means
+from rap_journal.values import ClassSpec, Durability
+from rap_projections.document_shelf import DocumentShelf
+from rap_projections.event_kinds import SNAPSHOTS, Event, kind_of, kind_of_type
+from rap_projections.folding import ClassFolds, FoldedState
+from rap_projections.lifecycle import ClassReset
+from rap_projections.node_time import NodeTime, Now
+from rap_projections.peer_observations import PeersObserved
+from rap_projections.receipts import UNCHANGED, Context, Origin, Receipt, origin_of
+from rap_projections.subscriptions import Subscriptions
+
+Decide = Callable[[Now], Sequence[Event]]
+
+DEFAULT_ACTOR = "agent"
+
+
+class Machine(NamedTuple):
+    """What the store uses of the world outside.
+
+    Attributes:
+        clock: wall and boot time.
+        wake: called when something waits for time to pass, so that the housekeeper looks.
+        build: version of the code that decides.
+    """
+
+    clock: Clock
+    wake: Callable[[], None]
+    build: str
+
+
+class JournaledState:
+    """A journal with its folded state. Thread-safe."""
+
+    def __init__(self, directory: Callable[[], Directory], setup: Setup, machine: Machine, classes: Sequence[ClassFolds], name: str) -> None:
+        self._directory = directory
+        self._setup = setup
+        self._classes = classes
+        self.boot_id = machine.clock.boot_id()
+        self._subjects: dict[str, Ticket] = {}
+        self._riding: deque[Record] = deque()
+        self._drain: Callable[[], Sequence[PeersObserved]] = tuple
+        self.machine = machine
+        self.name = name
+        self.lock = threading.RLock()
+        self.subscriptions = Subscriptions()
+        self.floors_of: Callable[[FoldedState], Any] = lambda state: None
+        self.trusted_s: Callable[[FoldedState, Now], int] = lambda state, now: 0
+        self.on_committed: Callable[[Sequence[Record]], None] = lambda records: None
+        self.shelf: DocumentShelf
+        self.state: FoldedState
+        self.journal: Journal
+        self._unlocked: Unlocked
+        self.resets_seen: set[tuple[int, int, int]]
+
+    def open(self) -> None:
+        """Recover the journal and fold its state. Raises what `Journal.open` raises."""
+        with self.lock:
+            self.shelf = DocumentShelf(self, lambda: self.state.view(SNAPSHOTS))
+            self.state = FoldedState(self._classes, self.shelf)
+            self.resets_seen = set()
+            self._subjects.clear()
+            self._riding.clear()
+            self._unlocked = unlock(self._directory(), self._setup)
+            self.journal = Journal.recover(self._unlocked, self._setup, self)
+            self.state.node_us = max(self.state.node_us, self.journal.node_us)
+            self._node_time = NodeTime.resume(self.state.node_us, self.machine.clock.now())
+
+    def ride_along(self, drain: Callable[[], Sequence[PeersObserved]]) -> None:
+        """Let the observations that `drain` gives ride in the next frame that is not strict."""
+        self._drain = drain
+
+    def now(self) -> Now:
+        """The one reference time of a call."""
+        instant = self.machine.clock.now()
+        now = Now(self._node_time.at(instant), instant.wall_us, instant.boot_us, 0)
+        return now._replace(trusted_s=self.trusted_s(self.state, now))
+
+    def node_us(self) -> int:
+        """Node time now, microseconds."""
+        return self._node_time.at(self.machine.clock.now())
+
+    def execute(self, subject: str, decide: Decide, context: Context | None = None, *, durable: bool = False) -> Receipt:
+        """Decide on durable state and write what follows.
+
+        Args:
+            subject: commands of one subject see each other's outcome.
+            decide: pure; raises what it refuses, and then nothing was written.
+            context: cause, actor and trace id of the call.
+            durable: wait also for classes that are batched.
+
+        Raises what `decide` raises; `NoSpace`, `OutcomeUnknown`, `Poisoned`, `FailClosed`.
+        """
+        origin = origin_of(context or {})
+        while True:
+            with self.lock:
+                waiting = self._subjects.get(subject)
+                if waiting is None or waiting.batch.done:
+                    now = self.now()
+                    events = decide(now)
+                    if not events:
+                        return UNCHANGED
+                    tickets, must_wait = self._submit(events, now, origin)
+                    self._subjects[subject] = tickets[-1]
+                    break
+            self.journal.wait(waiting)
+        if not (durable or must_wait):
+            self.machine.wake()
+            return Receipt(None, False, True)
+        for ticket in tickets:
+            self.journal.wait(ticket)
+        return Receipt(tickets[-1].last_lsn, True, True)
+
+    def tick(self) -> None:
+        """Do what time asks for. Having no space is not an error here: what waits goes on waiting."""
+        try:
+            self.journal.tick(self.machine.clock.now().boot_us)
+        except NoSpace:
+            return
+
+    def digest(self) -> str:
+        """SHA-256, in hex, of the whole visible state."""
+        with self.lock:
+            return self.state.digest()
+
+    def store(self, spec: ClassSpec, content: bytes) -> bytes:
+        """Keep a document, sealed and synced; returns its file id. Raises `NoSpace`."""
+        folders, keys = self._unlocked.folders, self._unlocked.keys
+        with no_space_means(self.name, f"{spec.name} document"):
+            return store_document(
+                folders, spec, content, journal_id=keys.marker.journal_id, keys=keys.ring, randomness=self._setup.randomness
+            )
+
+    def load(self, spec: ClassSpec, file_id: bytes) -> bytes:
+        """The content of a kept document."""
+        folders, keys = self._unlocked.folders, self._unlocked.keys
+        return load_document(folders, spec, file_id, journal_id=keys.marker.journal_id, keys=keys.ring)
+
+    # What the committer calls, from whichever thread leads.
+
+    def restore(self, state_class: int, value: Any) -> None:
+        """Take a checkpoint's value of one class."""
+        self.state.restore(state_class, value)
+
+    def apply(self, records: Sequence[Record]) -> None:
+        """Fold durable records: from here on they are visible."""
+        with self.lock:
+            self.shelf.note(records)
+            for record in records:
+                if record.kind == _CLASS_RESET:
+                    self.resets_seen.add(tuple(record.body[:3]))
+            self.state.apply(records)
+
+    def floors(self) -> Any:
+        """What the witness keeps of the floors."""
+        with self.lock:
+            return self.floors_of(self.state)
+
+    def waiting(self, rows_max: int) -> Sequence[Record]:
+        """Observations that ride along in the frame about to be written."""
+        if not self._riding:
+            events = self._drain()
+            if not events:
+                return ()
+            now, origin = self.now(), Origin()
+            self._riding.extend(self._record(event, now, origin) for event in events)
+        taken: list[Record] = []
+        while self._riding and self._riding[0].rows <= rows_max:
+            record = self._riding.popleft()
+            rows_max -= record.rows
+            taken.append(record)
+        return taken
+
+    def give_back(self, records: Sequence[Record]) -> None:
+        """Take back what found no room."""
+        self._riding.extendleft(reversed(records))
+
+    def committed(self, records: Sequence[Record]) -> None:
+        """Tell the subscribers."""
+        self.on_committed(records)
+        self.subscriptions.offer(records)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether observations found no room yet."""
+        return bool(self._riding)
+
+    def _submit(self, events: Sequence[Event], now: Now, origin: Origin) -> tuple[list[Ticket], bool]:
+        """Queue events in order, strict ones in frames of their own. Returns the tickets and whether the caller must wait."""
+        tickets: list[Ticket] = []
+        must_wait = False
+        run: list[Record] = []
+        run_strict = run_privileged = False
+        for event in events:
+            durability = kind_of(event).durability
+            strict = durability is Durability.STRICT
+            must_wait = must_wait or durability is not Durability.CACHE
+            if run and strict != run_strict:
+                tickets.append(self.journal.submit(run, strict=run_strict, privileged=run_privileged))
+                run, run_privileged = [], False
+            run_strict = strict
+            run_privileged = run_privileged or durability is not Durability.CACHE
+            run.append(self._record(event, now, origin))
+        tickets.append(self.journal.submit(run, strict=run_strict, privileged=run_privileged))
+        return tickets, must_wait
+
+    def _record(self, event: Event, now: Now, origin: Origin) -> Record:
+        kind = kind_of(event)
+        if kind.state_class is not None:
+            number = kind.state_class.number
+        else:
+            number = event[0]
+        rows = event.row_count if isinstance(event, PeersObserved) else 1
+        return Record(
+            0, kind.number, kind.version, kind.category, number, rows, now.wall_us, now.boot_us, now.node_us, self.boot_id,
+            origin.causes, origin.trace_id, origin.actor or DEFAULT_ACTOR, None, event,
+        )  # fmt: skip
+
+
+_CLASS_RESET = kind_of_type(ClassReset).number

@@ -1,0 +1,65 @@
+"""The one gate for work that needs authority: may this node do it now, and until when?
+
+Rules this file keeps:
+
+- Everything that is not known to be safe is not allowed: the answer is a conjunction.
+- High-risk work (trust, 19) needs more than reading: validated state, the policy's word, no fall-back, a deadline that is not past.
+
+Example::
+
+    if cluster.allows(Operation.RESOLVE_SECRET).ok: ...
+"""
+
+from enum import Enum
+from typing import NamedTuple
+
+from rap_projections.event_kinds import HEALTH, SNAPSHOTS, TRUST
+from rap_projections.folding import FoldedState
+from rap_projections.node_time import Now
+from rap_projections.policy import EffectivePolicy
+from rap_projections.trust import RestoreState
+
+
+class Operation(str, Enum):
+    """High-risk operations; a closed list."""
+
+    ACTIVATE_UPDATE = "activate_update"
+    NEW_SESSION = "new_session"
+    RESOLVE_SECRET = "resolve_secret"
+    START_SERVICE = "start_service"
+
+
+class Allowed(NamedTuple):
+    """The gate's answer.
+
+    Attributes:
+        ok: whether the operation may go ahead.
+        reason: "ok", or the first thing that stands against it.
+        seconds_left: for how long the answer holds at most; 0 when not ok.
+    """
+
+    ok: bool
+    reason: str
+    seconds_left: int
+
+
+def decide_allowed(
+    operation: Operation, state: FoldedState, policy: EffectivePolicy, now: Now, boot_id: bytes, fail_closed: str | None
+) -> Allowed:
+    """Whether `operation` may go ahead now."""
+    health, trust, snapshots = state.view(HEALTH), state.view(TRUST), state.view(SNAPSHOTS)
+    seconds_left = health.seconds_left(now, boot_id)
+    active = [scope for scope in snapshots.scopes.values() if scope.active]
+    obstacles = (
+        (fail_closed is not None, "fail_closed"),
+        (trust.restore_state is not RestoreState.NORMAL, "not_validated"),
+        (not active, "no_snapshot"),
+        (any(scope.fallen_back for scope in snapshots.scopes.values()), "fallen_back"),
+        (any(scope.active.facts.expires_at_s <= now.trusted_s for scope in active), "snapshot_expired"),
+        (operation.value not in policy.high_risk_operations, "policy"),
+        (seconds_left <= 0, "deadline"),
+    )
+    for stands_against, reason in obstacles:
+        if stands_against:
+            return Allowed(False, reason, 0)
+    return Allowed(True, "ok", seconds_left)

@@ -1,0 +1,92 @@
+"""What a writing call answers, and what it may be told about its reason.
+
+Rules this file keeps: a receipt says only what is so; the same content again is ``changed=False`` and no error.
+
+Example::
+
+    receipt = cluster.health.enter_degraded("no control plane")
+    with cluster.because(receipt):
+        cluster.routes.result(route, ok=False)
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple, TypedDict, Unpack
+
+from rap_journal.errors import MisuseError
+
+TEXT_LENGTH_MAX = 64
+"""Characters of an actor or a trace id."""
+
+CAUSES_MAX = 32
+"""Causes one event can name."""
+
+
+class Receipt(NamedTuple):
+    """What became of a call.
+
+    Attributes:
+        lsn: LSN of the last event written; None where nothing was written, or where it is queued and has none yet.
+        durable: whether everything the call wrote is on disk.
+        changed: False when the state was already as asked, so that nothing was written.
+    """
+
+    lsn: int | None
+    durable: bool
+    changed: bool
+
+
+UNCHANGED = Receipt(None, True, False)
+"""The answer where everything was so already."""
+
+
+class Context(TypedDict, total=False):
+    """What every writing call takes by keyword: the event it follows from, who asks, and a trace id."""
+
+    cause: "Receipt | int | None"
+    actor: str | None
+    trace_id: str | None
+
+
+class Origin(NamedTuple):
+    """A checked context."""
+
+    causes: tuple[int, ...] = ()
+    actor: str | None = None
+    trace_id: str | None = None
+
+
+_INHERITED: ContextVar[Origin] = ContextVar("rap_origin", default=Origin())
+
+
+def origin_of(context: Context) -> Origin:
+    """The origin that holds for a call: its own words, else those of the block around it. Raises `MisuseError`."""
+    inherited = _INHERITED.get()
+    if not context:
+        return inherited
+    causes = inherited.causes
+    cause = context.get("cause")
+    lsn = cause.lsn if isinstance(cause, Receipt) else cause
+    if lsn is not None:
+        causes = (lsn,) if lsn in causes else (*causes, lsn)[-CAUSES_MAX:]
+    return Origin(causes, _text(context, "actor") or inherited.actor, _text(context, "trace_id") or inherited.trace_id)
+
+
+@contextmanager
+def because(**context: Unpack[Context]) -> Iterator[None]:
+    """Let every call of the block, in this thread or task, follow from `context`."""
+    token = _INHERITED.set(origin_of(context))
+    try:
+        yield
+    finally:
+        _INHERITED.reset(token)
+
+
+def _text(context: Context, name: str) -> str | None:
+    value = context.get(name)
+    if value is not None and not (isinstance(value, str) and 0 < len(value) <= TEXT_LENGTH_MAX and value.isprintable()):
+        raise MisuseError(
+            f"{name} is not 1 to {TEXT_LENGTH_MAX} printable characters; nothing was done.", reason=f"bad_{name}"
+        )
+    return value if isinstance(value, str) else None

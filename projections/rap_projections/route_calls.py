@@ -1,0 +1,57 @@
+"""The calls about routes: the best one, what became of it, and choosing anew.
+
+Rules this file keeps: looking a route up decides nothing and writes nothing; routes are chosen when something changed.
+
+Example::
+
+    route = cluster.routes.best("node-42", channel="interactive")
+    cluster.routes.result(route, ok=False, reason="timeout")
+"""
+
+from typing import Unpack
+
+from rap_projections import routes
+from rap_projections.cluster_context import ClusterContext
+from rap_projections.event_kinds import PEERS, ROUTES, Event
+from rap_projections.node_time import Now
+from rap_projections.receipts import Context, Receipt
+from rap_projections.route_selection import SelectedRoute
+
+
+class Routes:
+    """What `cluster.routes` is."""
+
+    def __init__(self, context: ClusterContext) -> None:
+        self._context = context
+
+    def best(self, destination: str, *, channel: str = "default") -> SelectedRoute | None:
+        """The route in use for a destination and channel class, or None. ``.alternatives`` are the next best, best first."""
+        context = self._context
+        return routes.best(context.state[ROUTES], destination, channel, context.core.node_us())
+
+    def result(self, route: SelectedRoute, *, ok: bool, reason: str | None = None, **context: Unpack[Context]) -> Receipt:
+        """Tell what using a route came to; a failure lowers its candidate for a while, and the choice is made anew at once.
+
+        Raises `MisuseError` for a reason that is no failure word.
+        """
+
+        def decide(now: Now) -> tuple[Event, ...]:
+            return routes.decide_result(self._context.state[ROUTES], route.candidate_id, ok=ok, reason=reason)
+
+        receipt = self._context.execute("routes", decide, context, durable=not ok)
+        if receipt.changed and not ok:
+            self.review(**context)
+        return receipt
+
+    def review(self, *, everything: bool = False, **context: Unpack[Context]) -> Receipt:
+        """Choose again where observations, results or time ask for it; with `everything`, for every destination."""
+        cluster = self._context
+        touched = None if everything else cluster.take_touched()
+
+        def decide(now: Now) -> tuple[Event, ...]:
+            state = cluster.state
+            expired = routes.decide_expiry(state[ROUTES], now)
+            chosen = routes.decide_routes(state[ROUTES], state[PEERS], cluster.policy, now, touched=touched)
+            return (*expired, *chosen)
+
+        return cluster.execute("routes", decide, context)

@@ -1,0 +1,123 @@
+"""Status and report: what is safe to show and to send (spec 12).
+
+Rules this file keeps:
+
+- An allow-list: every field is named here; nothing is copied wholesale.
+- No raw secret, no key reference, no endpoint and no peer's name: sizes, versions, times and states only.
+- The shape is versioned; fields are added, never changed.
+
+Example::
+
+    document = cluster_status(context, report)
+"""
+
+from typing import Any
+
+from rap_journal.recovery_report import RecoveryReport
+from rap_projections.cluster_context import ClusterContext
+from rap_projections.event_kinds import HEALTH, IDENTITY, PEERS, ROUTES, SNAPSHOTS, TELEMETRY, TRUST, UPDATES
+from rap_projections.folding import FoldedState
+from rap_projections.health import HealthView
+from rap_projections.node_time import Now
+from rap_projections.snapshots import ScopeView
+
+STATUS_FORMAT = "rap-state-status"
+STATUS_VERSION = 1
+
+
+def cluster_status(
+    cluster_id: str, state: FoldedState, now: Now, boot_id: bytes, *, horizon: int, fail_closed: str | None, protection: str
+) -> dict[str, Any]:
+    """The fields of spec section 12 for one cluster. `horizon`: last durable LSN."""
+    health: HealthView = state.view(HEALTH)
+    trust, snapshots, updates = state.view(TRUST), state.view(SNAPSHOTS), state.view(UPDATES)
+    return {
+        "format": STATUS_FORMAT,
+        "format_version": STATUS_VERSION,
+        "cluster": cluster_id,
+        "horizon": horizon,
+        "trusted_time_s": now.trusted_s,
+        "fail_closed": fail_closed,
+        "identity": {"enrollment": state.view(IDENTITY).enrollment.value, "protection": protection},
+        "trust": {
+            "bundle_version": trust.bundle.version if trust.bundle else None,
+            "bundle_expires_at_s": trust.bundle.expires_at_s if trust.bundle else None,
+            "restore_state": trust.restore_state.value,
+            "revocation_count": trust.revocations.entries,
+            "refusal_count": sum(refusal.times for refusal in trust.refusals),
+        },
+        "snapshots": {name: _scope_status(scope, now) for name, scope in sorted(snapshots.scopes.items())},
+        "peer_count": len(state[PEERS].directory.number_of),
+        "route_count": len(state[ROUTES].selected),
+        "telemetry_waiting": len(state[TELEMETRY].waiting),
+        "degraded": {
+            "is_degraded": bool(health.degraded),
+            "reasons": sorted(health.degraded),
+            "partition_flags": list(health.partition_flags),
+            "seconds_left": health.seconds_left(now, boot_id),
+        },
+        "updates": {
+            subject: {"current": entry.current.version if entry.current else None, "has_pending": entry.pending is not None}
+            for subject, entry in sorted(updates.subjects.items())
+        },
+        "store": _store_status(health),
+    }
+
+
+def recovery_status(report: RecoveryReport) -> dict[str, Any]:
+    """The last opening's recovery, for people and programs."""
+    return {
+        "verdict": report.verdict.name.lower(),
+        "is_damage": report.is_damage,
+        "checkpoint_lsn": report.checkpoint_lsn,
+        "last_lsn": report.last_lsn,
+        "replayed_records": report.record_count,
+        "rewrote_last_frame": report.rewrote_last_frame,
+        "findings": [finding.sentence() for finding in report.findings],
+    }
+
+
+def live_status(context: ClusterContext, report: RecoveryReport, protection: str) -> dict[str, Any]:
+    """Status of an open cluster, with what only the writer knows."""
+    core = context.core
+    with core.lock:
+        document = cluster_status(
+            context.cluster_id, context.state, core.now(), core.boot_id,
+            horizon=core.journal.durable_lsn, fail_closed=context.fail_closed_reason, protection=protection,
+        )  # fmt: skip
+    document["writer"] = {
+        "durable_lsn": core.journal.durable_lsn,
+        "witnessed_lsn": core.journal.witnessed_lsn,
+        "frames_written": core.journal.frames_written,
+        "is_poisoned": core.journal.is_poisoned,
+        "is_writable": core.journal.is_writable,
+    }
+    document["recovery"] = recovery_status(report)
+    return document
+
+
+def _scope_status(scope: ScopeView, now: Now) -> dict[str, Any]:
+    active = scope.active
+    facts = active.facts if active else None
+    return {
+        "active_version": list(facts.version) if facts else None,
+        "applied_version": list(scope.applied.version) if scope.applied else None,
+        "refresh_after_s": facts.refresh_after_s if facts else None,
+        "expires_at_s": facts.expires_at_s if facts else None,
+        "is_refresh_due": facts is not None and facts.refresh_after_s <= now.trusted_s,
+        "is_expired": facts is not None and facts.expires_at_s <= now.trusted_s,
+        "has_pending": scope.pending is not None,
+        "previous_count": len(scope.previous),
+        "is_fallen_back": scope.fallen_back,
+    }
+
+
+def _store_status(health: HealthView) -> dict[str, Any]:
+    last = health.recoveries[-1] if health.recoveries else None
+    return {
+        "recovery_count": health.recovery_count,
+        "last_recovery": {"verdict": last.verdict, "lsn": last.lsn, "action": last.action} if last else None,
+        "history_floor_lsn": health.history.floor_lsn,
+        "checkpoint_lsn": health.checkpoint.at_lsn if health.checkpoint else None,
+        "quarantine_bytes": health.quarantine.byte_count,
+    }

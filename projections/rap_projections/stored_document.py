@@ -1,0 +1,39 @@
+"""Where the bytes of a kept document are: a sealed file, and for small ones a second copy in the event itself.
+
+Rules this file keeps:
+
+- A document is on disk and synced before the frame that names it; the name of the file is the digest of its stored bytes.
+- Documents of up to 64 KiB ride along inside the event, so that a revocation can be written on a full disk and a lost file repaired.
+
+Example::
+
+    stored = stored_document(document, file_digest=sha256(sealed_bytes))
+    assert stored.inline == document
+"""
+
+from typing import NamedTuple
+
+from rap_journal.limits import INLINE_DOCUMENT_BYTES_MAX
+
+
+class StoredDocument(NamedTuple):
+    """A document as it is kept.
+
+    Attributes:
+        file_digest: SHA-256 of the sealed file's bytes, which is also its name; empty where the event alone holds the document.
+        size: length of the document as received, in bytes.
+        inline: the document as received, where it is at most 64 KiB; else empty.
+    """
+
+    file_digest: bytes
+    size: int
+    inline: bytes
+
+    def without_inline(self) -> "StoredDocument":
+        """The same file without its second copy."""
+        return self._replace(inline=b"")
+
+
+def stored_document(document: bytes, *, file_digest: bytes) -> StoredDocument:
+    """How `document` is kept, given the digest of its sealed file."""
+    return StoredDocument(file_digest, len(document), document if len(document) <= INLINE_DOCUMENT_BYTES_MAX else b"")

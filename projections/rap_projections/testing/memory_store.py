@@ -1,0 +1,86 @@
+"""A whole store in memory, with a clock that a test moves: no disk, no thread, no wall clock.
+
+Example::
+
+    kit = memory_store()
+    cluster = kit.join(Fabric("eu-west-1"))
+    kit.power_cut()          # what was not synced is gone
+    kit.store.cluster("eu-west-1").recovery
+"""
+
+from collections.abc import Callable
+
+from rap_journal.markers import ProviderKind
+from rap_journal.testing import ManualClock, MemoryFileSystem, SeededRandomness
+from rap_journal.testing.survival import Survival
+from rap_projections.cluster import ClusterState
+from rap_projections.policy import Policy
+from rap_projections.store import NodeStore
+from rap_projections.testing.fabric import Fabric
+
+ROOT = "/node"
+
+
+class MemoryKeyProvider:
+    """A fixed key that is in no file. For tests only."""
+
+    kind = ProviderKind.MEMORY
+
+    def __init__(self, key: bytes = bytes(range(32))) -> None:
+        self._key = key
+
+    def __repr__(self) -> str:
+        return "MemoryKeyProvider()"
+
+    def provision(self, randomness: Callable[[int], bytes]) -> None:
+        """There is nothing to make."""
+
+    def key_encryption_key(self) -> bytes:
+        """The key."""
+        return self._key
+
+
+class MemoryStore:
+    """A store in memory and everything it stands on.
+
+    Attributes:
+        store: the open store.
+        clock: its clock.
+        filesystem: its disk.
+    """
+
+    def __init__(self, *, seed: int = 0, policy: Policy | None = None) -> None:
+        self.clock = ManualClock()
+        self.filesystem = MemoryFileSystem()
+        self.keys = MemoryKeyProvider()
+        self._randomness = SeededRandomness(seed)
+        self._policy = policy
+        self.store = self.open(create=True)
+
+    def open(self, *, create: bool = False) -> NodeStore:
+        """Open the store again, as a new process would."""
+        self.store = NodeStore.open(
+            ROOT, keys=self.keys, policy=self._policy, create=create, clock=self.clock, filesystem=self.filesystem,
+            randomness=self._randomness, background=False,
+        )  # fmt: skip
+        return self.store
+
+    def join(self, fabric: Fabric) -> ClusterState:
+        """Join the cluster that `fabric` issues for."""
+        return self.store.join(fabric.cluster_id, bundle=fabric.bootstrap, expect=fabric.fingerprint)
+
+    def kill(self) -> NodeStore:
+        """Let the process die, the page cache surviving, and open the store anew."""
+        self.filesystem = self.filesystem.kill()
+        return self.open()
+
+    def power_cut(self, survival: Survival | None = None) -> NodeStore:
+        """Cut the power and open the store anew; `survival` says what of the unsynced is left, by default nothing."""
+        self.filesystem = self.filesystem.crash(survival)
+        self.clock.reboot()
+        return self.open()
+
+
+def memory_store(*, seed: int = 0, policy: Policy | None = None) -> MemoryStore:
+    """A fresh store in memory."""
+    return MemoryStore(seed=seed, policy=policy)
