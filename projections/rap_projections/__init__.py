@@ -18,7 +18,7 @@ from rap_projections.operations import Operation
 from rap_projections.policy import EffectivePolicy, Policy
 from rap_projections.receipts import Receipt
 from rap_projections.store import NodeStore
-from rap_projections.version import VERSION as __version__
+from rap_projections.version import __version__
 
 __all__ = [
     "ClusterHistory",

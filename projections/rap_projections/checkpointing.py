@@ -14,6 +14,7 @@ Example::
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 from rap_journal.checkpoints import EMPTY_ANCHOR, Anchor, ClassContent, list_checkpoints
@@ -132,7 +133,7 @@ def retire(core: JournaledState, policy: EffectivePolicy, now: Now) -> HistoryRe
 def _wholly_below(chain: tuple[SegmentFile, ...], floor_lsn: int) -> list[SegmentFile]:
     """Closed segments whose last LSN is at or below the floor."""
     return [
-        segment for segment, successor in zip(chain, chain[1:], strict=False) if successor.header.predecessor.last_lsn <= floor_lsn
+        segment for segment, successor in pairwise(chain) if successor.header.predecessor.last_lsn <= floor_lsn
     ]
 
 

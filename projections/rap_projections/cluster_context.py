@@ -106,7 +106,9 @@ class ClusterContext:
         """The trust in force. Raises `FailClosed`."""
         self.require_open()
         if self._trust is None:
-            raise FailClosed(f"cluster {self.cluster_id} has no bundle in force; nothing was done.", cluster=self.cluster_id, reason="no_bundle")
+            raise FailClosed(
+                f"cluster {self.cluster_id} has no bundle in force; nothing was done.", cluster=self.cluster_id, reason="no_bundle"
+            )
         return self._trust
 
     def load_trust(self) -> None:
@@ -133,7 +135,8 @@ class ClusterContext:
         signed = self.active_body(Scope.POLICY)
         self.policy = effective(self.operator_policy, signed if isinstance(signed, SignedPolicy) else None)
         if hasattr(self, "buffer"):
-            self.with_buffer(lambda buffer: buffer.limit_failures(self.policy.failures_per_peer_max) or 0)
+            with self._buffer_lock:
+                self.buffer.limit_failures(self.policy.failures_per_peer_max)
 
     def active_body(self, scope: Scope) -> object:
         """What the active document of `scope` says, or None."""
@@ -167,7 +170,8 @@ class ClusterContext:
 
     def trusted_s(self, state: FoldedState, now: Now, boot_id: bytes) -> int:
         """Low end of trusted time, seconds since 1970."""
-        return state.view(TRUST).trusted_s(state.view(HEALTH).used_s(now, boot_id))
+        trust: TrustState = state.view(TRUST)
+        return trust.trusted_s(state.view(HEALTH).used_s(now, boot_id))
 
     def _bootstrap(self, data: bytes, trust: TrustState) -> VerifiedBundle:
         assert trust.bootstrap is not None

@@ -70,7 +70,7 @@ class ClusterHistory:
         limit = self.horizon.oldest_lsn if from_floor else lsn
         since: dict[int, int] = {}
         for folds in CLUSTER_FOLDS:
-            loaded = self._reader.checkpoint_before(folds.spec, limit if lsn >= limit else lsn)
+            loaded = self._reader.checkpoint_before(folds.spec, min(limit, lsn))
             state.restore(folds.spec.number, loaded.content.value)
             since[folds.spec.number] = loaded.anchor.lsn
             state.node_us = max(state.node_us, loaded.content.node_us)
@@ -92,7 +92,9 @@ class ClusterHistory:
     def lsn_at(self, time: datetime) -> int:
         """The last LSN whose wall clock says `time` or earlier. Raises `NoSuchRecord` when there is none, `MisuseError` for a naive time."""
         if time.tzinfo is None:
-            raise MisuseError("a time without a zone; nothing was read. Give one with its zone, such as 2026-01-31T03:12:00Z.", reason="naive_time")
+            raise MisuseError(
+                "a time without a zone; nothing was read. Give one with its zone, such as 2026-01-31T03:12:00Z.", reason="naive_time"
+            )
         wall_us = int(time.astimezone(UTC).timestamp() * 1_000_000)
         found = 0
         for record in self.records():

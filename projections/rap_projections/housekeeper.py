@@ -66,7 +66,8 @@ class Housekeeper:
                 return
             # Cleared before looking, so that a wake between looking and sleeping is not lost.
             self._awake.clear()
-            if not all([_tick(ticking) for ticking in self._tickers()]):
+            busy = [ticking for ticking in self._tickers() if not _tick(ticking)]
+            if busy:
                 self._awake.set()
 
 

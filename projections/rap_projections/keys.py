@@ -60,14 +60,18 @@ class FileKeyProvider:
         except FileExistsError:
             return
         except OSError as error:
-            raise KeyUnavailable(f"the key file {self._path} cannot be made ({error.strerror}); nothing was made.", reason="key_file") from error
+            raise KeyUnavailable(
+                f"the key file {self._path} cannot be made ({error.strerror}); nothing was made.", reason="key_file"
+            ) from error
 
     def key_encryption_key(self) -> bytes:
         """The 32 bytes. Raises `KeyLost` without the file, `KeyUnavailable` when it cannot be read, `KeyTampered` for another length."""
         try:
             key = read_private_file(self._path, KEY_BYTES + 1)
         except FileNotFoundError as error:
-            raise KeyLost(f"the key file {self._path} is gone; the store was left alone. Restore the file, or enroll anew.", reason="key_file") from error
+            raise KeyLost(
+                f"the key file {self._path} is gone; the store was left alone. Restore the file, or enroll anew.", reason="key_file"
+            ) from error
         except UnsafeFile:
             raise
         except OSError as error:

@@ -57,7 +57,9 @@ class Origin(NamedTuple):
     trace_id: str | None = None
 
 
-_INHERITED: ContextVar[Origin] = ContextVar("rap_origin", default=Origin())
+NO_ORIGIN = Origin()
+
+_INHERITED: ContextVar[Origin] = ContextVar("rap_origin", default=NO_ORIGIN)
 
 
 def origin_of(context: Context) -> Origin:

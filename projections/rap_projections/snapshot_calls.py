@@ -20,8 +20,8 @@ from types import TracebackType
 from typing import NamedTuple, Self, Unpack
 
 from rap_journal.errors import MisuseError
-from rap_projections import snapshot_decisions as decisions
 from rap_projections import health_decisions, trust_decisions
+from rap_projections import snapshot_decisions as decisions
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.documents import Scope
 from rap_projections.event_kinds import HEALTH, SNAPSHOTS, TRUST, Event
@@ -73,7 +73,8 @@ class Snapshots:
 
     def scope(self, scope: str) -> ScopeView:
         """Active, previous and pending document of a scope. Raises `MisuseError` for an unknown scope."""
-        return self._context.state.view(SNAPSHOTS).scope(_scope(scope))
+        found: ScopeView = self._context.state.view(SNAPSHOTS).scope(_scope(scope))
+        return found
 
     def verify(self, document: bytes, *, source: str, scope: Scope | None = None, **context: Unpack[Context]) -> VerifiedSnapshot:
         """The verified snapshot, or the refusal, which is recorded."""

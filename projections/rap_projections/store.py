@@ -48,9 +48,8 @@ from rap_projections.policy import Policy
 from rap_projections.receipts import Receipt
 from rap_projections.refusals import NoSuchCluster
 from rap_projections.trust_decisions import NewBundle, decide_bundles, decide_instant, decide_pin
-from rap_projections.trust_view import TrustView
 from rap_projections.verified import VerifiedBundle
-from rap_projections.version import VERSION
+from rap_projections.version import __version__
 
 Randomness = Callable[[int], bytes]
 
@@ -75,7 +74,7 @@ class NodeStore:
         self._clusters: dict[str, ClusterState] = {}
         self._unopened: dict[str, StateStoreError | OSError] = {}
         self._housekeeper = Housekeeper(self._tickers) if background else None
-        self._machine = Machine(clock, self._housekeeper.wake if self._housekeeper else _nothing, VERSION)
+        self._machine = Machine(clock, self._housekeeper.wake if self._housekeeper else _nothing, __version__)
         self._agent = AgentState(self._agent_core())
 
     @classmethod
@@ -187,7 +186,7 @@ class NodeStore:
             "format": "rap-state-report",
             "format_version": 1,
             "install_id": view.install_id,
-            "build": VERSION,
+            "build": __version__,
             "incarnation": view.opened.incarnation.hex() if view.opened else None,
             "previous_close_was_clean": view.opened.previous_clean if view.opened else None,
             "feature_flags": dict(view.feature_flags),
@@ -227,7 +226,7 @@ class NodeStore:
         self._agent.execute(
             lambda now: (
                 *agent.decide_installed(self._agent.view(), self._marker.store_id.hex()),
-                *agent.decide_opened(self._agent.view(), agent_version=VERSION, build=VERSION, incarnation=self._randomness(16)),
+                *agent.decide_opened(self._agent.view(), agent_version=__version__, build=__version__, incarnation=self._randomness(16)),
             )
         )
         self._remove_leftovers()
@@ -351,7 +350,9 @@ def _open_root(filesystem: FileSystem, path: str, *, create: bool) -> Directory:
 
 
 def _no_store(path: str) -> NoSuchStore:
-    return NoSuchStore(f"there is no store in {path}; nothing was made. Check the path, or open with create=True.", file=path, reason="no_store")
+    return NoSuchStore(
+        f"there is no store in {path}; nothing was made. Check the path, or open with create=True.", file=path, reason="no_store"
+    )
 
 
 def _take_lock(root: Directory, clock: Clock, wait_s: float) -> Lock:
@@ -369,7 +370,9 @@ def _make_store(root: Directory, keys: ProvisioningKeyProvider, clock: Clock, ra
     """Make the store's folders; its marker comes last, so that half a store is made again from the start."""
     foreign = [name for name in root.names() if name not in (LOCK, AGENT_FOLDER, CLUSTERS, TEMPORARY)]
     if foreign:
-        raise MisuseError(f"the folder holds {foreign[0]!r:.80}, which is no part of a store; nothing was made. Use an empty folder.", reason="not_empty")
+        raise MisuseError(
+            f"the folder holds {foreign[0]!r:.80}, which is no part of a store; nothing was made. Use an empty folder.", reason="not_empty"
+        )
     for name in (AGENT_FOLDER, CLUSTERS, TEMPORARY):
         remove_tree(root, name)
     keys.provision(randomness)

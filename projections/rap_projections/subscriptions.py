@@ -99,7 +99,7 @@ class Subscription:
         for _attempt in range(ATTEMPTS_MAX):
             try:
                 self._callback(Delivered(record.lsn, kind_of(event).name, event, record))
-            except Exception:
+            except Exception:  # noqa: BLE001  # whatever a subscriber raises is its own; it must not end the delivery to it
                 continue
             return
         self.dropped += 1

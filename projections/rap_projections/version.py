@@ -2,7 +2,7 @@
 
 Example::
 
-    PolicyInForce(digest, VERSION, settings, None)
+    PolicyInForce(digest, __version__, settings, None)
 """
 
-VERSION = "0.1.0"
+__version__ = "0.1.0"
