@@ -26,7 +26,18 @@ from rap_projections.cluster_context import ClusterContext
 from rap_projections.cluster_view import ClusterView, view_of
 from rap_projections.derivation import Derivation
 from rap_projections.documents import CLUSTER_WIDE, Scope, Version
-from rap_projections.event_kinds import CLUSTER_CLASSES, HEALTH, IDENTITY, PEERS, ROUTES, SNAPSHOTS, TELEMETRY, TRUST, UPDATES, Event
+from rap_projections.event_kinds import (
+    CLUSTER_CLASSES,
+    HEALTH,
+    IDENTITY,
+    PEERS,
+    ROUTES,
+    SNAPSHOTS,
+    TELEMETRY,
+    TRUST,
+    UPDATES,
+    Event,
+)
 from rap_projections.health_calls import Health
 from rap_projections.journaled_state import JournaledState
 from rap_projections.lifecycle import ClassReset, Note, RecoveryDone
@@ -217,6 +228,7 @@ class ClusterState:
         boot_id = self._core.boot_id
         return [
             ("peers", lambda now: peers.decide_expiry(state[PEERS], now, policy)),
+            ("routes", lambda now: routes.decide_expiry(state[ROUTES], now)),
             ("telemetry", lambda now: (*telemetry.decide_expiry(state[TELEMETRY], now), *telemetry.decide_eviction(state[TELEMETRY], policy))),
             ("snapshots", lambda now: snapshot_decisions.decide_stale_dropped(state.view(SNAPSHOTS), now, policy)),
             ("updates", lambda now: update_decisions.decide_stale_dropped(state.view(UPDATES), now, policy)),

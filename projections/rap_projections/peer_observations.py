@@ -23,7 +23,7 @@ Example::
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from itertools import repeat
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from rap_journal.errors import MisuseError
 from rap_journal.limits import RECORDS_PER_FRAME_MAX
@@ -218,7 +218,7 @@ class ObservationBuffer:
                     code = 0
                     rtt_us = int(rtt_ms * 1000 + 0.5) or 1
                 else:
-                    _refuse(len(numbers) + strangers)
+                    raise _wrong_row(len(numbers) + strangers)
                 number = number_of(peer)
                 if number is None:
                     strangers += 1
@@ -227,8 +227,8 @@ class ObservationBuffer:
                     failures[len(numbers)] = code
                 numbers.append(number)
                 rtts.append(rtt_us)
-        except (TypeError, ValueError):
-            _refuse(len(numbers) + strangers)
+        except (TypeError, ValueError) as error:
+            raise _wrong_row(len(numbers) + strangers) from error
         self.strangers += strangers
         return self._keep(numbers, rtts, failures, node_us)
 
@@ -287,9 +287,9 @@ class ObservationBuffer:
         self._times: list[int] = []
 
 
-def _refuse(index: int) -> NoReturn:
-    raise MisuseError(
+def _wrong_row(index: int) -> MisuseError:
+    return MisuseError(
         f"row {index} of the observations is not (peer, rtt_ms or None) or (peer, rtt_ms or None, failure); nothing of the call was "
         f"kept. A round trip is 0 to {RTT_MS_MAX} ms, or None for a loss; a failure goes with a loss only.",
         reason="observation_row",
-    ) from None
+    )

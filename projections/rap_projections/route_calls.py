@@ -50,8 +50,6 @@ class Routes:
 
         def decide(now: Now) -> tuple[Event, ...]:
             state = cluster.state
-            expired = routes.decide_expiry(state[ROUTES], now)
-            chosen = routes.decide_routes(state[ROUTES], state[PEERS], cluster.policy, now, touched=touched)
-            return (*expired, *chosen)
+            return routes.decide_routes(state[ROUTES], state[PEERS], cluster.policy, now, touched=touched)
 
         return cluster.execute("routes", decide, context)
