@@ -26,6 +26,7 @@ from rap_journal.records import Record
 from rap_journal.recovery import Base
 from rap_journal.walk import Walk, records_of
 from rap_projections.class_table import CLUSTER_FOLDS
+from rap_projections.document_cleanup import remove_unnamed_documents
 from rap_projections.document_shelf import DocumentShelf
 from rap_projections.event_kinds import SNAPSHOTS, Event
 from rap_projections.folding import FOLD_SET, ClassFolds, FoldedState
@@ -127,6 +128,7 @@ def retire(core: JournaledState, policy: EffectivePolicy, now: Now) -> HistoryRe
             if lsn < floor:
                 folder.unlink(checkpoint_name(lsn))
         folder.sync()
+    remove_unnamed_documents(journal, core.state, spared=core.stored_here)
     return event
 
 

@@ -79,6 +79,7 @@ class JournaledState:
         self.journal: Journal
         self._unlocked: Unlocked
         self.resets_seen: set[tuple[int, int, int]]
+        self.stored_here: set[bytes]
 
     def open(self) -> None:
         """Recover the journal and fold its state. Raises what `Journal.open` raises."""
@@ -86,6 +87,7 @@ class JournaledState:
             self.shelf = DocumentShelf(self, lambda: self.state.view(SNAPSHOTS))
             self.state = FoldedState(self._classes, self.shelf)
             self.resets_seen = set()
+            self.stored_here = set()
             self._subjects.clear()
             self._riding.clear()
             self._unlocked = unlock(self._directory(), self._setup)
@@ -154,9 +156,11 @@ class JournaledState:
         """Keep a document, sealed and synced; returns its file id. Raises `NoSpace`."""
         folders, keys = self._unlocked.folders, self._unlocked.keys
         with no_space_means(self.name, f"{spec.name} document"):
-            return store_document(
+            file_id = store_document(
                 folders, spec, content, journal_id=keys.marker.journal_id, keys=keys.ring, randomness=self._setup.randomness
             )
+        self.stored_here.add(file_id)
+        return file_id
 
     def load(self, spec: ClassSpec, file_id: bytes) -> bytes:
         """The content of a kept document."""
