@@ -144,7 +144,7 @@ class IdentityLost(NamedTuple):
     reason: str
 
 
-@event_kind(18, state_class=IDENTITY, category=Category.REFUSAL, sensitivity="open, open, open, open, digest")
+@event_kind(18, state_class=IDENTITY, category=Category.REFUSAL, sensitivity="name, open, open, open, digest")
 class IdentityRefused(NamedTuple):
     """A certificate or request was refused.
 

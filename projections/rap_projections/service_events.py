@@ -65,7 +65,7 @@ class CommandTaken(NamedTuple):
     outcome: str
 
 
-@event_kind(54, state_class=SERVICES, category=Category.REFUSAL, sensitivity="open, name, open, open, digest")
+@event_kind(54, state_class=SERVICES, category=Category.REFUSAL, sensitivity="name, name, open, open, digest")
 class ServiceRefused(NamedTuple):
     """Something a workload asked for was refused.
 

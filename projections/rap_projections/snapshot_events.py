@@ -22,7 +22,7 @@ from rap_projections.lifecycle import Setting
 from rap_projections.stored_document import StoredDocument
 
 
-@event_kind(30, state_class=SNAPSHOTS, category=Category.OBSERVATION, sensitivity="open, open, open, document")
+@event_kind(30, state_class=SNAPSHOTS, category=Category.OBSERVATION, sensitivity="open, open, name, document")
 class SnapshotStaged(NamedTuple):
     """Bytes that claim to be a document of this scope were written aside. Nothing about them is believed yet.
 
@@ -115,7 +115,7 @@ class SnapshotPendingDropped(NamedTuple):
     reason: str
 
 
-@event_kind(33, state_class=SNAPSHOTS, category=Category.REFUSAL, sensitivity="open, open, open, open, open, digest")
+@event_kind(33, state_class=SNAPSHOTS, category=Category.REFUSAL, sensitivity="name, open, open, open, open, digest")
 class SnapshotRefused(NamedTuple):
     """A document was refused; the active one stays as it is.
 

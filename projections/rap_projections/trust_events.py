@@ -89,7 +89,7 @@ class RevocationsMerged(NamedTuple):
     origin: str
 
 
-@event_kind(23, state_class=TRUST, category=Category.REFUSAL, sensitivity="open, open, open, open, digest")
+@event_kind(23, state_class=TRUST, category=Category.REFUSAL, sensitivity="name, open, open, open, digest")
 class TrustRefused(NamedTuple):
     """A bundle, a ticket or a peer's certificate was refused.
 

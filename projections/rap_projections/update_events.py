@@ -22,7 +22,7 @@ from rap_projections.event_kinds import UPDATES, event_kind
     40,
     state_class=UPDATES,
     category=Category.DECISION,
-    sensitivity="name, open, open, digest, open, address, open, open, digest",
+    sensitivity="name, open, open, digest, open, address, name, open, digest",
 )
 class UpdateStaged(NamedTuple):
     """A signed reference waits to be fetched and activated.
@@ -128,7 +128,7 @@ class UpdateDropped(NamedTuple):
     reason: str
 
 
-@event_kind(46, state_class=UPDATES, category=Category.REFUSAL, sensitivity="open, name, open, open, digest")
+@event_kind(46, state_class=UPDATES, category=Category.REFUSAL, sensitivity="name, name, open, open, digest")
 class UpdateRefused(NamedTuple):
     """A reference or artifact was refused; what runs stays as it is.
 
