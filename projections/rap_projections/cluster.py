@@ -39,6 +39,7 @@ from rap_projections.event_kinds import (
     Event,
 )
 from rap_projections.health_calls import Health
+from rap_projections.health_events import UptimeDebited
 from rap_projections.journaled_state import JournaledState
 from rap_projections.lifecycle import ClassReset, Note, RecoveryDone
 from rap_projections.node_time import Now
@@ -260,9 +261,22 @@ class ClusterState:
             )
             for finding in report.findings
         ]  # fmt: skip
-        cautious = [ClassReset(HEALTH.number, 0, 0, "torn_or_rotten")] if HEALTH.name in report.cautious and not resets else []
-        for event in (*resets, *cautious, *events):
-            self._context.execute("recovery", _constant(event), durable=True)
+        if HEALTH.name in report.cautious and not any(reset.class_number == HEALTH.number for reset in resets):
+            resets.append(ClassReset(HEALTH.number, 0, 0, "torn_or_rotten"))
+        for event in (*resets, *events):
+            self._context.execute("recovery", self._with_uptime(event), durable=True)
+
+    def _with_uptime(self, event: Event) -> Callable[[Now], tuple[Event, ...]]:
+        """A reset of health must not stop trusted time: what trust knows of the time used up is written right behind it."""
+
+        def decide(now: Now) -> tuple[Event, ...]:
+            if not isinstance(event, ClassReset) or event.class_number != HEALTH.number:
+                return (event,)
+            instants = self._core.state.view(TRUST).instants.values()
+            used_s = max((seen.uptime_s for seen in instants), default=0)
+            return (event, UptimeDebited(used_s, self._core.boot_id, now.boot_us))
+
+        return decide
 
     def _raise_floors(self) -> None:
         """The floor is the maximum of what journal and witness know (trust, 15)."""
@@ -326,8 +340,4 @@ def witness_floors(state: Any) -> Any:
 
 def _resettable(losses: list[ClassLoss]) -> list[ClassLoss]:
     return [loss for loss in losses if loss.state_class not in _FATAL]
-
-
-def _constant(event: Event) -> Callable[[Now], tuple[Event, ...]]:
-    return lambda now: (event,)
 

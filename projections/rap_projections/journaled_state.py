@@ -63,6 +63,7 @@ class JournaledState:
         self._directory = directory
         self._setup = setup
         self._classes = classes
+        self._class_durability = {folds.spec.number: folds.spec.durability for folds in classes}
         self.boot_id = machine.clock.boot_id()
         self._subjects: dict[str, Ticket] = {}
         self._riding: deque[Record] = deque()
@@ -92,6 +93,8 @@ class JournaledState:
             self._riding.clear()
             self._unlocked = unlock(self._directory(), self._setup)
             self.journal = Journal.recover(self._unlocked, self._setup, self)
+            # Behind a checkpoint there may be nothing to replay, and checkpoints of classes do not move the whole state's LSN.
+            self.state.lsn = max(self.state.lsn, self.journal.durable_lsn)
             self.state.node_us = max(self.state.node_us, self.journal.node_us)
             self._node_time = NodeTime.resume(self.state.node_us, self.machine.clock.now())
 
@@ -223,7 +226,7 @@ class JournaledState:
         run: list[Record] = []
         run_strict = run_privileged = False
         for event in events:
-            durability = kind_of(event).durability
+            durability = self._durability(event)
             strict = durability is Durability.STRICT
             must_wait = must_wait or durability is not Durability.CACHE
             if run and strict != run_strict:
@@ -234,6 +237,11 @@ class JournaledState:
             run.append(self._record(event, now, origin))
         tickets.append(self.journal.submit(run, strict=run_strict, privileged=run_privileged))
         return tickets, must_wait
+
+    def _durability(self, event: Event) -> Durability:
+        """The kind's durability; an event that any class may carry takes that of the class."""
+        kind = kind_of(event)
+        return kind.durability if kind.state_class is not None else self._class_durability[event[0]]
 
     def _record(self, event: Event, now: Now, origin: Origin) -> Record:
         kind = kind_of(event)
