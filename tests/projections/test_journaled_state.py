@@ -1,0 +1,22 @@
+"""One journal and the state folded from it: what an opening finds."""
+
+from rap_projections.testing import Fabric, memory_store
+
+
+def test_a_state_restored_from_a_checkpoint_alone_is_at_the_last_durable_lsn() -> None:
+    kit = memory_store()
+    fabric = Fabric("lab")
+    cluster = kit.join(fabric)
+    cluster.activate(fabric.peers(["node-1"]))
+    cluster.peers.observe("node-1", rtt_ms=12.5)
+    cluster.flush()
+    before = cluster.view(digest=True)
+    written = cluster.checkpoint()
+    assert (written.lsn, written.digest) == (before.lsn, before.digest)
+
+    # The event that tells of the checkpoint waits for its frame: it dies with the process, and nothing is left to replay.
+    kit.kill()
+    again = kit.store.cluster("lab")
+    assert (again.recovery.checkpoint_lsn, again.recovery.record_count) == (before.lsn, 0)
+    assert again.view(digest=True) == before
+    assert again.health.heartbeat().at_lsn == before.lsn
