@@ -32,7 +32,7 @@ from rap_projections.refusals import RefusedError
 from rap_projections.snapshots import HeldSnapshot
 from rap_projections.trust import TrustView as TrustState
 from rap_projections.trust_view import TrustView
-from rap_projections.verification import Recipient, verify_snapshot
+from rap_projections.verification import Recipient, verify_kept_snapshot
 from rap_projections.verified import VerifiedBundle
 
 _OBSERVED = kind_of_type(PeersObserved).number
@@ -147,7 +147,7 @@ class ClusterContext:
         """Whether a kept document can be read, verifies under the trust in force, and says what its event says. Its time is not judged."""
         try:
             data = self.shelf.load(SNAPSHOTS, held.stored)
-            verified = verify_snapshot(
+            verified = verify_kept_snapshot(
                 data, self.require_trust(), trusted_s=0, recipient=self.recipient(), scope=Scope(held.facts.scope)
             )
         except (RefusedError, DamageError, SealBroken, OSError):

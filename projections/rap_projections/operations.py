@@ -1,4 +1,4 @@
-"""The one gate for work that needs authority: may this node do it now, and until when?
+"""The one gate for work that needs authority: whether this node may do it now, and until when.
 
 Rules this file keeps:
 

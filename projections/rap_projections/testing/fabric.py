@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+from rap_journal.values import ClusterId
 from rap_projections.bundle_schema import DELEGATED, revocation_digest, write_bundle
 from rap_projections.bundle_verification import verify_bootstrap, verify_bundles
 from rap_projections.cose import ED25519
@@ -103,7 +104,7 @@ class Fabric:
         **settings: Any,
     ) -> None:
         """An issuer whose keys come from `seed`; `settings` are further fields of its first `Bundle`."""
-        self.cluster_id = cluster_id
+        self.cluster_id = ClusterId(cluster_id)
         self.issued_at_s = issued_at_s
         self._seed = seed
         self._root_names = tuple(roots)
