@@ -89,13 +89,13 @@ class DocumentShelf:
             if len(content) > INLINE_DOCUMENT_BYTES_MAX:
                 raise
             file_id = b""
-        return stored_document(content, file_digest=file_id)
+        return stored_document(content, file_id=file_id)
 
     def load(self, spec: ClassSpec, stored: StoredDocument) -> bytes:
         """A document as received. Raises `DamageError` when neither its file nor a copy can be read."""
         try:
-            if stored.file_digest:
-                return self._files.load(spec, stored.file_digest)
+            if stored.file_id:
+                return self._files.load(spec, stored.file_id)
         except (StateStoreError, OSError) as error:
             if not stored.inline:
                 raise DamageError(

@@ -169,8 +169,8 @@ class IdentityRepaired(NamedTuple):
 
     Attributes:
         source: where the good copy was, a short stable word.
-        file_digest: name of the file that was written.
+        file_id: name of the file that was written.
     """
 
     source: str
-    file_digest: bytes
+    file_id: bytes

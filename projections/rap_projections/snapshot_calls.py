@@ -187,7 +187,7 @@ class Snapshots:
         def decide(now: Now) -> tuple[Event, ...]:
             return decisions.decide_equivocation(
                 cluster.state.view(SNAPSHOTS), scope=scope, version=known.version, known_content_id=known.content_id,
-                other_content_id=refusal.other_content_id, evidence_digest=stored.file_digest,
+                other_content_id=refusal.other_content_id, evidence_file_id=stored.file_id,
             )  # fmt: skip
 
         cluster.execute(f"snapshots/{scope.value}", decide, context)

@@ -69,7 +69,7 @@ class VerifiedDocument(Protocol):
 def decide_stage(snapshots: SnapshotsView, *, scope: Scope, form: str, source: str, stored: StoredDocument) -> tuple[Event, ...]:
     """Write a document aside for its scope; what waited there before is replaced (spec 4, step 1). `form`: snapshot or increment."""
     pending = snapshots.scope(scope).pending
-    if pending and pending.stored.file_digest == stored.file_digest:
+    if pending and pending.stored.file_id == stored.file_id:
         return ()
     return (
         *decide_pending_dropped(snapshots, scope=scope, reason="replaced"),
@@ -80,7 +80,7 @@ def decide_stage(snapshots: SnapshotsView, *, scope: Scope, form: str, source: s
 def decide_pending_dropped(snapshots: SnapshotsView, *, scope: Scope, reason: str) -> tuple[Event, ...]:
     """Give up what waits in a scope, if anything does."""
     pending = snapshots.scope(scope).pending
-    return (SnapshotPendingDropped(scope.value, pending.stored.file_digest, reason),) if pending else ()
+    return (SnapshotPendingDropped(scope.value, pending.stored.file_id, reason),) if pending else ()
 
 
 def decide_stale_dropped(snapshots: SnapshotsView, now: Now, policy: EffectivePolicy) -> tuple[Event, ...]:
@@ -203,13 +203,13 @@ def decide_equivocation(
     version: Version,
     known_content_id: bytes,
     other_content_id: bytes,
-    evidence_digest: bytes,
+    evidence_file_id: bytes,
 ) -> tuple[Event, ...]:
     """Keep the evidence of two documents for one version, once per pair."""
     pairs = {(seen.known_content_id, seen.other_content_id) for seen in snapshots.scope(scope).equivocations}
     if (known_content_id, other_content_id) in pairs:
         return ()
-    return (EquivocationSeen(scope.value, version, known_content_id, other_content_id, evidence_digest),)
+    return (EquivocationSeen(scope.value, version, known_content_id, other_content_id, evidence_file_id),)
 
 
 def decide_refused(
@@ -288,13 +288,13 @@ def _making_room(
 ) -> tuple[Event, ...]:
     scope = snapshots.scope(verified.snapshot.scope)
     older = scope.succeeded(verified.content_id)[policy.previous_snapshots_max :]
-    is_other = scope.pending is not None and scope.pending.stored.file_digest != stored.file_digest
+    is_other = scope.pending is not None and scope.pending.stored.file_id != stored.file_id
     replaced = decide_pending_dropped(snapshots, scope=verified.snapshot.scope, reason="replaced") if is_other else ()
     return (*_dropped(older, "limit"), *replaced)
 
 
 def _dropped(held: Iterable[HeldSnapshot], reason: str) -> tuple[Event, ...]:
-    return tuple(PreviousDropped(it.facts.scope, it.facts.content_id, it.stored.file_digest, reason) for it in held)
+    return tuple(PreviousDropped(it.facts.scope, it.facts.content_id, it.stored.file_id, reason) for it in held)
 
 
 def _may_fall_back(active: HeldSnapshot, scope: Scope, policy: EffectivePolicy) -> bool:

@@ -10,7 +10,7 @@ What the events do to the state is in `snapshots`, when they may be written in `
 
 Example::
 
-    SnapshotPendingDropped("routes", file_digest, "stale")
+    SnapshotPendingDropped("routes", file_id, "stale")
 """
 
 from typing import NamedTuple
@@ -106,12 +106,12 @@ class SnapshotPendingDropped(NamedTuple):
 
     Attributes:
         scope: its scope.
-        file_digest: name of its sealed file.
+        file_id: name of its sealed file.
         reason: "replaced", "refused", "stale", "damaged" or "active_already".
     """
 
     scope: str
-    file_digest: bytes
+    file_id: bytes
     reason: str
 
 
@@ -143,13 +143,13 @@ class PreviousDropped(NamedTuple):
     Attributes:
         scope: its scope.
         content_id: its content id.
-        file_digest: name of its sealed file.
+        file_id: name of its sealed file.
         reason: "limit", "revoked" or "damaged".
     """
 
     scope: str
     content_id: bytes
-    file_digest: bytes
+    file_id: bytes
     reason: str
 
 
@@ -177,14 +177,14 @@ class EquivocationSeen(NamedTuple):
         version: their (generation, version).
         known_content_id: content id accepted before.
         other_content_id: content id of the refused one.
-        evidence_digest: name of the sealed file that keeps the refused one.
+        evidence_file_id: name of the sealed file that keeps the refused one.
     """
 
     scope: str
     version: Version
     known_content_id: bytes
     other_content_id: bytes
-    evidence_digest: bytes
+    evidence_file_id: bytes
 
 
 @event_kind(37, state_class=SNAPSHOTS, category=Category.DECISION, sensitivity="open, open, digest, digest, open")

@@ -92,7 +92,7 @@ class SnapshotEquivocation(NamedTuple):
     version: Version
     known_content_id: bytes
     other_content_id: bytes
-    evidence_digest: bytes
+    evidence_file_id: bytes
     lsn: int
 
 
@@ -191,7 +191,7 @@ def _made_active(
     scope = before.scope(event.scope)
     facts = _facts(event)
     limits = tuple((name, tuple(value) if isinstance(value, (list, tuple)) else value) for name, value in event.limits)
-    is_pending = scope.pending is not None and scope.pending.stored.file_digest == event.stored[0]
+    is_pending = scope.pending is not None and scope.pending.stored.file_id == event.stored[0]
     after = scope._replace(
         active=HeldSnapshot(facts, stored, increments, limits, record.node_us, record.lsn),
         previous=tuple(_without_copies(held) for held in scope.succeeded(facts.content_id)[: event.previous_max]),
@@ -229,7 +229,7 @@ def _applied(before: SnapshotsView, event: AppliedReported, record: Record) -> S
 def _equivocated(before: SnapshotsView, event: EquivocationSeen, record: Record) -> SnapshotsView:
     scope = before.scope(event.scope)
     seen = SnapshotEquivocation(
-        Version._make(event.version), event.known_content_id, event.other_content_id, event.evidence_digest, record.lsn
+        Version._make(event.version), event.known_content_id, event.other_content_id, event.evidence_file_id, record.lsn
     )
     return _with_scope(before, event.scope, scope._replace(equivocations=(*scope.equivocations, seen)[-EVIDENCE_MAX:]))
 

@@ -2,12 +2,12 @@
 
 Rules this file keeps:
 
-- A document is on disk and synced before the frame that names it; the name of the file is the digest of its stored bytes.
+- A document is on disk and synced before the frame that names it; the file is named by the first half of its salt.
 - Documents of up to 64 KiB ride along inside the event, so that a revocation can be written on a full disk and a lost file repaired.
 
 Example::
 
-    stored = stored_document(document, file_digest=sha256(sealed_bytes))
+    stored = stored_document(document, file_id=shelf_file_id)
     assert stored.inline == document
 """
 
@@ -20,12 +20,12 @@ class StoredDocument(NamedTuple):
     """A document as it is kept.
 
     Attributes:
-        file_digest: SHA-256 of the sealed file's bytes, which is also its name; empty where the event alone holds the document.
+        file_id: 16 bytes that name the sealed file (the first half of its salt); empty where the event alone holds the document.
         size: length of the document as received, in bytes.
         inline: the document as received, where it is at most 64 KiB; else empty.
     """
 
-    file_digest: bytes
+    file_id: bytes
     size: int
     inline: bytes
 
@@ -34,6 +34,6 @@ class StoredDocument(NamedTuple):
         return self._replace(inline=b"")
 
 
-def stored_document(document: bytes, *, file_digest: bytes) -> StoredDocument:
+def stored_document(document: bytes, *, file_id: bytes) -> StoredDocument:
     """How `document` is kept, given the digest of its sealed file."""
-    return StoredDocument(file_digest, len(document), document if len(document) <= INLINE_DOCUMENT_BYTES_MAX else b"")
+    return StoredDocument(file_id, len(document), document if len(document) <= INLINE_DOCUMENT_BYTES_MAX else b"")

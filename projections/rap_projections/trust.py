@@ -93,7 +93,7 @@ class BundleEquivocation(NamedTuple):
     version: int
     known_content_id: bytes
     other_content_id: bytes
-    evidence_digest: bytes
+    evidence_file_id: bytes
     lsn: int
 
 

@@ -83,13 +83,13 @@ def decide_bundles(trust: TrustView, bundles: Sequence[NewBundle], now: Now) -> 
 
 
 def decide_equivocation(
-    trust: TrustView, *, version: int, known_content_id: bytes, other_content_id: bytes, evidence_digest: bytes
+    trust: TrustView, *, version: int, known_content_id: bytes, other_content_id: bytes, evidence_file_id: bytes
 ) -> tuple[Event, ...]:
     """Keep the evidence of two bundles for one version, once per pair."""
     pairs = {(seen.known_content_id, seen.other_content_id) for seen in trust.equivocations}
     if (known_content_id, other_content_id) in pairs:
         return ()
-    return (BundleEquivocationSeen(version, known_content_id, other_content_id, evidence_digest),)
+    return (BundleEquivocationSeen(version, known_content_id, other_content_id, evidence_file_id),)
 
 
 def decide_refused(

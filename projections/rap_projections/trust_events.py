@@ -116,13 +116,13 @@ class BundleEquivocationSeen(NamedTuple):
         version: the version.
         known_content_id: content id of the one in force or passed through.
         other_content_id: content id of the refused one.
-        evidence_digest: name of the sealed file that keeps the refused one.
+        evidence_file_id: name of the sealed file that keeps the refused one.
     """
 
     version: int
     known_content_id: bytes
     other_content_id: bytes
-    evidence_digest: bytes
+    evidence_file_id: bytes
 
 
 @event_kind(25, state_class=TRUST, category=Category.LIFECYCLE, sensitivity="open, digest, digest")
@@ -195,8 +195,8 @@ class TrustRepaired(NamedTuple):
 
     Attributes:
         source: where the good copy was, a short stable word.
-        file_digest: name of the file that was written.
+        file_id: name of the file that was written.
     """
 
     source: str
-    file_digest: bytes
+    file_id: bytes

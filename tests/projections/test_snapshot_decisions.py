@@ -312,7 +312,7 @@ def test_evidence_of_an_equivocation_is_kept_once_per_pair() -> None:
             version=Version(1, 1),
             known_content_id=b"a",
             other_content_id=b"b",
-            evidence_digest=b"e",
+            evidence_file_id=b"e",
         )
 
     assert seen() == (EquivocationSeen("routes", Version(1, 1), b"a", b"b", b"e"),)

@@ -120,7 +120,7 @@ def test_a_floor_above_the_chain_is_reached_through_the_bundles_in_between() -> 
 
 def test_evidence_of_an_equivocation_is_kept_once_per_pair() -> None:
     log = in_force(1)
-    values = {"version": 1, "known_content_id": b"a", "evidence_digest": b"e"}
+    values = {"version": 1, "known_content_id": b"a", "evidence_file_id": b"e"}
     events = decide_equivocation(log.state.view, other_content_id=b"b", **values)  # type: ignore[arg-type]  # a table of values
     assert events == (BundleEquivocationSeen(1, b"a", b"b", b"e"),)
     log.append(*events)
