@@ -221,22 +221,20 @@ class JournaledState:
 
     def _submit(self, events: Sequence[Event], now: Now, origin: Origin) -> tuple[list[Ticket], bool]:
         """Queue events in order, strict ones in frames of their own. Returns the tickets and whether the caller must wait."""
+        levels = [self._durability(event) for event in events]
+        records = [self._record(event, now, origin) for event in events]
+        if max(levels) is Durability.CACHE:
+            # Each means something by itself, and all together may be more than a frame holds.
+            return [self.journal.submit([record], strict=False, privileged=False) for record in records], False
         tickets: list[Ticket] = []
-        must_wait = False
-        run: list[Record] = []
-        run_strict = run_privileged = False
-        for event in events:
-            durability = self._durability(event)
-            strict = durability is Durability.STRICT
-            must_wait = must_wait or durability is not Durability.CACHE
-            if run and strict != run_strict:
-                tickets.append(self.journal.submit(run, strict=run_strict, privileged=run_privileged))
-                run, run_privileged = [], False
-            run_strict = strict
-            run_privileged = run_privileged or durability is not Durability.CACHE
-            run.append(self._record(event, now, origin))
-        tickets.append(self.journal.submit(run, strict=run_strict, privileged=run_privileged))
-        return tickets, must_wait
+        start = 0
+        for end in range(1, len(events) + 1):
+            strict = levels[start] is Durability.STRICT
+            if end == len(events) or (levels[end] is Durability.STRICT) is not strict:
+                privileged = max(levels[start:end]) is not Durability.CACHE
+                tickets.append(self.journal.submit(records[start:end], strict=strict, privileged=privileged))
+                start = end
+        return tickets, True
 
     def _durability(self, event: Event) -> Durability:
         """The kind's durability; an event that any class may carry takes that of the class."""

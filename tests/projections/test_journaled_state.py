@@ -20,3 +20,18 @@ def test_a_state_restored_from_a_checkpoint_alone_is_at_the_last_durable_lsn() -
     assert (again.recovery.checkpoint_lsn, again.recovery.record_count) == (before.lsn, 0)
     assert again.view(digest=True) == before
     assert again.health.heartbeat().at_lsn == before.lsn
+
+
+def test_events_of_a_cache_that_one_frame_cannot_hold_are_written_in_several() -> None:
+    kit = memory_store()
+    fabric = Fabric("lab")
+    cluster = kit.join(fabric)
+    frames = cluster._core.journal.frames_written
+    destinations = [f"node-{number}" for number in range(5000)]
+    cluster.activate(fabric.routes([(destination, []) for destination in destinations]))
+    # Activation, candidates, routes in two frames, and the version that is applied.
+    assert cluster._core.journal.frames_written == frames + 5
+    assert [cluster.routes.best(destination, channel="interactive") is None for destination in destinations] == [False] * 5000
+    digest = cluster.digest()
+    kit.kill()
+    assert kit.store.cluster("lab").digest() == digest
