@@ -210,9 +210,10 @@ class JournaledState:
         self._riding.extendleft(reversed(records))
 
     def committed(self, records: Sequence[Record]) -> None:
-        """Tell the subscribers."""
+        """Tell the subscribers, and the housekeeper: the witness is to follow once the journal is idle."""
         self.on_committed(records)
         self.subscriptions.offer(records)
+        self.machine.wake()
 
     @property
     def is_waiting(self) -> bool:

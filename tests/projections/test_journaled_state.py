@@ -35,3 +35,17 @@ def test_events_of_a_cache_that_one_frame_cannot_hold_are_written_in_several() -
     digest = cluster.digest()
     kit.kill()
     assert kit.store.cluster("lab").digest() == digest
+
+
+def test_a_durable_call_wakes_the_housekeeper_which_brings_the_witness_up_to_date() -> None:
+    kit = memory_store()
+    cluster = kit.join(Fabric("lab"))
+    core, woken = cluster._core, []
+    core.machine = core.machine._replace(wake=lambda: woken.append(core.journal.durable_lsn))
+    receipt = cluster.health.partition("site-b", on=True)
+    assert woken == [receipt.lsn]
+    assert not cluster.is_idle
+    kit.clock.advance(seconds=0.05)
+    cluster.tick()
+    assert cluster.is_idle
+    assert core.journal.witnessed_lsn == receipt.lsn
