@@ -83,7 +83,7 @@ class ClusterState:
         self.telemetry = Telemetry(self._context)
         self.hints = Hints(self._context)
         core.floors_of = witness_floors
-        core.trusted_s = lambda state, now: self._context.trusted_s(state, now, core.boot_id)
+        core.trusted_s = lambda state, instant: self._context.trusted_s(state, instant, core.boot_id)
         core.on_committed = self._context.note_committed
 
     @property

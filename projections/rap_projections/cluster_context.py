@@ -15,6 +15,7 @@ Example::
 import threading
 from collections.abc import Callable, Sequence
 
+from rap_journal.clock import Instant
 from rap_journal.errors import DamageError, FailClosed
 from rap_journal.records import Record
 from rap_journal.sealing import SealBroken
@@ -24,7 +25,6 @@ from rap_projections.documents import Floor, Scope, SignedPolicy
 from rap_projections.event_kinds import HEALTH, IDENTITY, PEERS, SNAPSHOTS, TRUST, kind_of_type
 from rap_projections.folding import FoldedState
 from rap_projections.journaled_state import Decide, JournaledState
-from rap_projections.node_time import Now
 from rap_projections.peer_observations import ObservationBuffer, PeersObserved
 from rap_projections.policy import EffectivePolicy, Policy, effective
 from rap_projections.receipts import Context, Receipt
@@ -168,10 +168,10 @@ class ClusterContext:
         scopes = self.state.view(SNAPSHOTS).scopes
         return {Scope(name): scope.floor for name, scope in scopes.items()}
 
-    def trusted_s(self, state: FoldedState, now: Now, boot_id: bytes) -> int:
+    def trusted_s(self, state: FoldedState, instant: Instant, boot_id: bytes) -> int:
         """Low end of trusted time, seconds since 1970."""
         trust: TrustState = state.view(TRUST)
-        return trust.trusted_s(state.view(HEALTH).used_s(now, boot_id))
+        return trust.trusted_s(state.view(HEALTH).used_s(instant, boot_id))
 
     def _bootstrap(self, data: bytes, trust: TrustState) -> VerifiedBundle:
         assert trust.bootstrap is not None

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from rap_journal.clock import Instant
 from rap_journal.records import Record
 from rap_projections.class_state import NOTHING, folds, shape, with_entry, without
 from rap_projections.health_events import (
@@ -205,7 +206,7 @@ class HealthView(NamedTuple):
     notes: tuple[NoteHeld, ...] = ()
     provenance: Mapping[str, int] = NOTHING
 
-    def used_s(self, now: Now, boot_id: bytes) -> int:
+    def used_s(self, now: Now | Instant, boot_id: bytes) -> int:
         """Seconds used up by now; what a boot paid in advance counts in full once the machine has rebooted."""
         if boot_id != self.uptime.boot_id:
             return self.uptime.used_s + now.boot_us // 1_000_000

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from rap_journal.batches import Ticket
-from rap_journal.clock import Clock
+from rap_journal.clock import Clock, Instant
 from rap_journal.errors import NoSpace
 from rap_journal.filesystem import Directory
 from rap_journal.journal import Journal, Setup, Unlocked, unlock
@@ -73,7 +73,7 @@ class JournaledState:
         self.lock = threading.RLock()
         self.subscriptions = Subscriptions()
         self.floors_of: Callable[[FoldedState], Any] = lambda state: None
-        self.trusted_s: Callable[[FoldedState, Now], int] = lambda state, now: 0
+        self.trusted_s: Callable[[FoldedState, Instant], int] = lambda state, instant: 0
         self.on_committed: Callable[[Sequence[Record]], None] = lambda records: None
         self.shelf: DocumentShelf
         self.state: FoldedState
@@ -105,8 +105,7 @@ class JournaledState:
     def now(self) -> Now:
         """The one reference time of a call."""
         instant = self.machine.clock.now()
-        now = Now(self._node_time.at(instant), instant.wall_us, instant.boot_us, 0)
-        return now._replace(trusted_s=self.trusted_s(self.state, now))
+        return Now(self._node_time.at(instant), instant.wall_us, instant.boot_us, self.trusted_s(self.state, instant))
 
     def node_us(self) -> int:
         """Node time now, microseconds."""
@@ -244,10 +243,7 @@ class JournaledState:
 
     def _record(self, event: Event, now: Now, origin: Origin) -> Record:
         kind = kind_of(event)
-        if kind.state_class is not None:
-            number = kind.state_class.number
-        else:
-            number = event[0]
+        number = kind.state_class.number if kind.state_class is not None else event[0]
         rows = event.row_count if isinstance(event, PeersObserved) else 1
         return Record(
             0, kind.number, kind.version, kind.category, number, rows, now.wall_us, now.boot_us, now.node_us, self.boot_id,
