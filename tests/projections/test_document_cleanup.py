@@ -12,9 +12,13 @@ HOUR_S = 3600
 
 def documents_on_disk(kit: MemoryStore) -> int:
     """Files of snapshots of the one cluster."""
-    with kit.filesystem.open_root("/node") as root, root.directory("clusters") as clusters, clusters.directory("lab") as cluster:
-        with cluster.directory("snapshots") as folder:
-            return sum(parse_document_name(name) is not None for name in folder.names())
+    with (
+        kit.filesystem.open_root("/node") as root,
+        root.directory("clusters") as clusters,
+        clusters.directory("lab") as cluster,
+        cluster.directory("snapshots") as folder,
+    ):
+        return sum(parse_document_name(name) is not None for name in folder.names())
 
 
 def with_history(kit: MemoryStore, versions: int) -> Fabric:
