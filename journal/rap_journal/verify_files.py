@@ -14,7 +14,7 @@ Example::
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from types import TracebackType
 from typing import NamedTuple
 
 from rap_journal.checkpoints import Anchor
@@ -33,6 +33,7 @@ from rap_journal.format import MARKER_BLOCK_BYTES, MARKER_DIGESTED_BYTES, SEGMEN
 from rap_journal.key_files import KeyFile, read_key_file
 from rap_journal.layout import (
     MARKER,
+    QUARANTINE,
     SPARE,
     WITNESS,
     keys_name,
@@ -63,7 +64,7 @@ class JournalShape(NamedTuple):
 
     Attributes:
         specs: its state classes.
-        key_folders: names of the class folders that each hold a copy of the key file.
+        key_folders: names of the folders that each hold a copy of the key file.
     """
 
     specs: Sequence[ClassSpec]
@@ -100,16 +101,30 @@ class Findings:
             reason, offset = ("missing" if isinstance(error, FileNotFoundError) else "unreadable"), 0
         self.add(file, reason, _severity_of(error, damage), offset=offset, classes=classes)
 
-    @contextmanager
-    def noting(self, file: str, damage: Severity, classes: Sequence[str] = (), *, may_vanish: bool = False) -> Iterator[None]:
-        """Turn an error of the block into a finding about `file`; with `may_vanish`, its absence is none."""
-        try:
-            yield
-        except FileNotFoundError as error:
-            if not may_vanish:
-                self.add_error(error, file, damage, classes)
-        except (StateStoreError, OSError) as error:
-            self.add_error(error, file, damage, classes)
+    def noting(self, file: str, damage: Severity, classes: Sequence[str] = (), *, may_vanish: bool = False) -> "Noting":
+        """A context in which an error becomes a finding about `file`; with `may_vanish`, its absence is none."""
+        return Noting(self, file, damage, classes, may_vanish=may_vanish)
+
+
+class Noting:
+    """See `Findings.noting`. A class, so that a type checker sees that it may swallow an error."""
+
+    def __init__(self, findings: Findings, file: str, damage: Severity, classes: Sequence[str], *, may_vanish: bool) -> None:
+        self._findings = findings
+        self._file = file
+        self._damage = damage
+        self._classes = classes
+        self._may_vanish = may_vanish
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
+        if not isinstance(error, StateStoreError | OSError):
+            return False
+        if not (self._may_vanish and isinstance(error, FileNotFoundError)):
+            self._findings.add_error(error, self._file, self._damage, self._classes)
+        return True
 
 
 class Look(NamedTuple):
@@ -143,7 +158,6 @@ def damage_to(spec: ClassSpec) -> Severity:
 def check_marker(root: Directory, findings: Findings) -> Marker | None:
     """Check both blocks of a marker and return what it says, or None where neither block does."""
     path = path_of(root, MARKER)
-    marker = None
     with findings.noting(path, Severity.DAMAGE):
         data = read_whole(root, MARKER, 2 * MARKER_BLOCK_BYTES)
         blocks = data[:MARKER_BLOCK_BYTES], data[MARKER_BLOCK_BYTES : 2 * MARKER_BLOCK_BYTES]
@@ -155,14 +169,13 @@ def check_marker(root: Directory, findings: Findings) -> Marker | None:
                 findings.add(path, "bad_block", Severity.DAMAGE, offset=index * MARKER_BLOCK_BYTES)
         if not any(bad) and blocks[0] != blocks[1]:
             findings.add(path, "blocks_differ", Severity.DAMAGE, offset=MARKER_BLOCK_BYTES)
-        marker = read_marker(root).marker
-    return marker
+        return read_marker(root).marker
+    return None
 
 
 def check_witness(root: Directory, look: Look) -> WitnessFile | None:
     """Read both slots; slots that do not verify are only counted here, since what they mean depends on the journal's end."""
     path = path_of(root, WITNESS)
-    witness = None
     with look.findings.noting(path, Severity.DAMAGE):
         witness = read_witness(root)
         for _again in range(REREADS if look.live else 0):
@@ -182,7 +195,8 @@ def check_witness(root: Directory, look: Look) -> WitnessFile | None:
         points = [slot.point for slot in witness.slots]
         if len(points) == 2 and (points[0].lsn < points[1].lsn or points[0].epoch < points[1].epoch):
             look.findings.add(path, "fell_back", Severity.DAMAGE)
-    return witness
+        return witness
+    return None
 
 
 def check_key_files(root: Directory, shape: JournalShape, marker: Marker | None, findings: Findings) -> dict[int, KeyFile]:
@@ -220,6 +234,8 @@ def check_quarantine(folder: Directory, look: Look) -> None:
     """Check the pieces that recoveries kept."""
     for name in folder.names():
         path = path_of(folder, name)
+        if parse_keys_name(name) is not None and QUARANTINE in look.shape.key_folders:
+            continue
         if parse_quarantine_name(name) is None:
             look.findings.add(path, "unexpected", Severity.CACHE_DAMAGE)
             continue

@@ -62,6 +62,7 @@ class SegmentsSeen(NamedTuple):
     Attributes:
         first_lsn: LSN at which they begin; 0 where there are none.
         last_lsn: LSN up to which they were judged.
+        end_lsn: LSN of the last frame that was seen, judged or not.
         lost: ranges of LSNs that are missing, whether that is news or was recorded by a recovery.
         places: the wanted LSNs that a frame, or a segment's header, ends at.
         heads: every strict record's head, by class, where seals were opened.
@@ -71,6 +72,7 @@ class SegmentsSeen(NamedTuple):
 
     first_lsn: int
     last_lsn: int
+    end_lsn: int
     lost: tuple[tuple[int, int], ...]
     places: dict[int, set[Place]]
     heads: frozenset[tuple[int, StrictHead]]
@@ -140,6 +142,7 @@ class _Reading:
         return SegmentsSeen(
             inventory.chain[0].header.first_lsn if inventory.chain else 0,
             last_lsn if self._horizon is None else min(last_lsn, self._horizon),
+            last_lsn,
             tuple(self._lost),
             self._places,
             frozenset(self._strict.seen),
@@ -161,14 +164,23 @@ class _Reading:
         claimed = header.predecessor
         if (claimed.number, claimed.epoch) != (before.header.number, before.header.epoch):
             self._lose(missing)
-            severity = Severity.HARMLESS if header.first_lsn <= self._floor + 1 else Severity.DAMAGE
+            severity = Severity.DAMAGE
+            if header.first_lsn <= self._floor + 1:
+                severity = Severity.HARMLESS
+                self._strict.forget()
             lsns = missing if missing[1] >= missing[0] else (0, 0)
             self._look.findings.add(path, "missing_segment", severity, lsns=lsns)
         elif header.first_lsn > claimed.last_lsn + 1:
-            # A recovery gave these up, and said so in this header; whatever it cost was dealt with then.
-            recorded = (claimed.last_lsn + 1, header.first_lsn - 1)
-            self._lose(recorded)
-            self._look.findings.add(path, "recorded_loss", Severity.HARMLESS, lsns=recorded)
+            # A recovery gave these up, and its verdict stands in this header; whatever it cost was dealt with then.
+            given_up = (claimed.last_lsn + 1, header.first_lsn - 1)
+            self._lose(given_up)
+            if header.cut.label:
+                self._strict.forget()
+                self._look.findings.add(path, "given_up", Severity.HARMLESS, lsns=given_up)
+            else:
+                self._look.findings.add(path, "missing_records", Severity.DAMAGE, lsns=given_up)
+        if header.first_lsn <= last_lsn:
+            self._look.findings.add(path, "other_history", Severity.DAMAGE, lsns=(header.first_lsn, last_lsn))
 
     def _read(self, file: SegmentFile, path: str) -> bytes:
         with self._folder.open(file.name) as handle:
@@ -185,10 +197,11 @@ class _Reading:
             reason = scan.reason if scan.remnant is not Remnant.NOTHING else "missing_frames"
             self._note_gap(path, data[: claimed.valid_bytes], file.header, scan, claimed.last_lsn, reason)
         else:
+            gave_up = successor.first_lsn > claimed.last_lsn + 1
             agrees = (
                 scan.end == claimed.valid_bytes
                 and (scan.chain.last_lsn, scan.chain.digest) == (claimed.last_lsn, claimed.digest)
-                and scan.chain.last_strict_lsn == successor.last_strict_lsn
+                and (gave_up or scan.chain.last_strict_lsn == successor.last_strict_lsn)
                 and claimed.incarnation == file.header.incarnation
             )
             if not agrees:
@@ -203,11 +216,11 @@ class _Reading:
         """The last segment, or one whose successor is missing."""
         scan = self._scan(file, path, data)
         self._chain = scan.chain
+        self._is_cut_to_length = is_last and scan.end == len(data)
         if self._horizon is not None:
             if scan.chain.last_lsn < self._horizon and is_last:
                 self._note_gap(path, data, file.header, scan, self._horizon, scan.reason)
         elif is_last:
-            self._is_cut_to_length = scan.end == len(data)
             self._judge_end(file, path, data, scan)
         elif scan.remnant is not Remnant.NOTHING:
             self._look.findings.add(path, scan.reason, Severity.DAMAGE, offset=scan.end)
@@ -292,6 +305,10 @@ class StrictFollower:
         self._heads = StrictHeads()
         self._known: set[int] = set()
         self.seen: set[tuple[int, StrictHead]] = set()
+
+    def forget(self) -> None:
+        """Records are missing from here on, and rightly so: the next one of each class is taken as it comes."""
+        self._known.clear()
 
     def follow(self, records: Sequence[Record]) -> str | None:
         """A stable word when one of `records` does not continue its class's chain."""
