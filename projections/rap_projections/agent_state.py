@@ -30,10 +30,20 @@ class AgentState:
         return self._core.journal.report
 
     @property
+    def is_writable(self) -> bool:
+        """False where the agent's journal was tampered with, so that it can only be read."""
+        return self._core.journal.is_writable
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing waits for time to pass."""
         journal = self._core.journal
-        return journal.is_poisoned or not journal.is_writable or journal.witnessed_lsn >= journal.durable_lsn
+        return (
+            not self._core.is_open
+            or journal.is_poisoned
+            or not journal.is_writable
+            or journal.witnessed_lsn >= journal.durable_lsn
+        )
 
     def view(self) -> AgentView:
         """Install id, openings, feature flags, clusters, update engine, diagnostics."""
@@ -74,7 +84,7 @@ class AgentState:
 
     def close(self) -> None:
         """Commit what waits and close."""
-        self._core.journal.close()
+        self._core.close()
 
 
 def _always(event: Event) -> Decide:

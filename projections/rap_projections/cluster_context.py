@@ -22,14 +22,18 @@ from rap_journal.sealing import SealBroken
 from rap_projections.bundle_verification import verify_bootstrap, verify_bundles
 from rap_projections.document_shelf import DocumentShelf
 from rap_projections.documents import Floor, Scope, SignedPolicy
-from rap_projections.event_kinds import HEALTH, IDENTITY, PEERS, SNAPSHOTS, TRUST, kind_of_type
+from rap_projections.event_kinds import HEALTH, IDENTITY, PEERS, SNAPSHOTS, TRUST, Event, kind_of_type
 from rap_projections.folding import FoldedState
+from rap_projections.health_decisions import decide_uptime
 from rap_projections.journaled_state import Decide, JournaledState
+from rap_projections.node_time import Now
+from rap_projections.operations import Allowed, Operation, decide_allowed
 from rap_projections.peer_observations import ObservationBuffer, PeersObserved
 from rap_projections.policy import EffectivePolicy, Policy, effective
 from rap_projections.receipts import Context, Receipt
 from rap_projections.refusals import RefusedError
 from rap_projections.snapshots import HeldSnapshot
+from rap_projections.stored_document import StoredDocument
 from rap_projections.trust import TrustView as TrustState
 from rap_projections.trust_view import TrustView
 from rap_projections.verification import Recipient, verify_kept_snapshot
@@ -47,7 +51,7 @@ class ClusterContext:
         self.operator_policy = policy
         self.policy: EffectivePolicy = effective(policy, None)
         self.fail_closed_reason: str | None = None
-        self.touched_peers: set[int] = set()
+        self._touched_peers: set[int] = set()
         self._trust: TrustView | None = None
         self._buffer_lock = threading.Lock()
         self.buffer: ObservationBuffer
@@ -65,7 +69,7 @@ class ClusterContext:
     def start(self) -> None:
         """Take a freshly opened state into use."""
         self.buffer = ObservationBuffer(self.state[PEERS], failures_max=self.policy.failures_per_peer_max)
-        self.core.ride_along(self._drain)
+        self.core.ride_along(self._drain, lambda: self.buffer.oldest_us)
 
     def execute(self, subject: str, decide: Decide, context: Context | None = None, *, durable: bool = False) -> Receipt:
         """`JournaledState.execute`."""
@@ -75,11 +79,13 @@ class ClusterContext:
         """Remember whose routes may have changed."""
         for record in records:
             if record.kind == _OBSERVED:
-                self.touched_peers.update(PeersObserved._make(record.body).number_column())
+                with self._buffer_lock:
+                    self._touched_peers.update(PeersObserved._make(record.body).number_column())
 
     def take_touched(self) -> set[int]:
         """The peers observed since the last call."""
-        touched, self.touched_peers = self.touched_peers, set()
+        with self._buffer_lock:
+            touched, self._touched_peers = self._touched_peers, set()
         return touched
 
     def with_buffer(self, work: Callable[[ObservationBuffer], int]) -> int:
@@ -107,7 +113,9 @@ class ClusterContext:
         self.require_open()
         if self._trust is None:
             raise FailClosed(
-                f"cluster {self.cluster_id} has no bundle in force; nothing was done.", cluster=self.cluster_id, reason="no_bundle"
+                f"cluster {self.cluster_id} has no bundle in force; nothing was done.",
+                cluster=self.cluster_id,
+                reason="no_bundle",
             )
         return self._trust
 
@@ -157,6 +165,14 @@ class ClusterContext:
         self.shelf.remember(verified.content_id, verified.snapshot)
         return True
 
+    def is_readable(self, stored: StoredDocument) -> bool:
+        """Whether the bytes of a document that waits can be read."""
+        try:
+            self.shelf.load(SNAPSHOTS, stored)
+        except (DamageError, SealBroken, OSError):
+            return False
+        return True
+
     def recipient(self) -> Recipient:
         """This node and its roles, as an audience names them."""
         node_id = self.state.view(IDENTITY).node_id
@@ -173,6 +189,18 @@ class ClusterContext:
         trust: TrustState = state.view(TRUST)
         return trust.trusted_s(state.view(HEALTH).used_s(instant, boot_id))
 
+    def pay_uptime(self) -> Receipt:
+        """Write down the time this boot has used, and a minute in advance, so that a reboot gives none of it back (trust, 16)."""
+        return self.execute("uptime", self.decide_uptime)
+
+    def decide_uptime(self, now: Now) -> tuple[Event, ...]:
+        """What `pay_uptime` writes; nothing while what was paid lasts."""
+        return decide_uptime(self.state.view(HEALTH), now, self.core.boot_id)
+
+    def allowed(self, operation: Operation, now: Now) -> Allowed:
+        """The one gate, without paying for the time; the caller holds the state's lock."""
+        return decide_allowed(operation, self.state, self.policy, now, self.core.boot_id, self.fail_closed_reason)
+
     def _bootstrap(self, data: bytes, trust: TrustState) -> VerifiedBundle:
         assert trust.bootstrap is not None
         return verify_bootstrap(data, cluster_id=self.cluster_id, expect=trust.bootstrap.fingerprint.hex(), trusted_s=None)
@@ -180,4 +208,3 @@ class ClusterContext:
     def _drain(self) -> Sequence[PeersObserved]:
         with self._buffer_lock:
             return self.buffer.drain() if len(self.buffer) else ()
-

@@ -4,6 +4,7 @@ Rules this file keeps:
 
 - A record goes to the fold of its class and to no other.
 - An unknown ignorable kind is skipped; an unknown critical one stops folding with `FormatTooNew`.
+- A class whose fold needs a document that cannot be read is broken: it is left alone until its next reset, and costs no other class.
 - The digest is that of the checkpoint values, so equal digests mean equal states, however they came about.
 
 Example::
@@ -18,11 +19,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rap_journal.deterministic_cbor import encode_arrays
-from rap_journal.errors import FormatTooNew
+from rap_journal.errors import DamageError, FormatTooNew
 from rap_journal.records import FIRST_IGNORABLE_KIND, Record
 from rap_journal.values import ClassSpec
 from rap_projections.documents import Documents
-from rap_projections.event_kinds import kind_numbered
+from rap_projections.event_kinds import kind_numbered, kind_of_type
+from rap_projections.lifecycle import ClassReset
 
 FOLD_SET = 1
 """Version of all folds together: a checkpoint made by other folds is passed over and replayed."""
@@ -43,7 +45,13 @@ Fold = Callable[[Any, Any, Record, Documents], None]
 
 
 class FoldedState:
-    """The states of all classes at one LSN. Not thread-safe: its owner holds a lock, or is alone."""
+    """The states of all classes at one LSN. Not thread-safe: its owner holds a lock, or is alone.
+
+    Attributes:
+        lsn: LSN of the last record folded.
+        node_us: node time of that record, microseconds.
+        broken: classes whose state means nothing, because a document could not be read, and the error that says so.
+    """
 
     def __init__(self, classes: Sequence[ClassFolds], documents: Documents) -> None:
         self._classes = {folds.spec.number: folds for folds in classes}
@@ -52,6 +60,7 @@ class FoldedState:
         self._states = {number: folds.empty() for number, folds in self._classes.items()}
         self.lsn = 0
         self.node_us = 0
+        self.broken: dict[int, DamageError] = {}
 
     def __getitem__(self, spec: ClassSpec) -> Any:
         return self._states[spec.number]
@@ -63,18 +72,29 @@ class FoldedState:
 
     def apply(self, records: Sequence[Record]) -> None:
         """Fold durable records, in order. Raises `FormatTooNew` at an unknown critical kind."""
+        if not records:
+            return
         known, states, documents = self._known, self._states, self._documents
         for record in records:
             key = (record.kind, record.version, record.state_class)
             if key not in known:
                 known[key] = self._look_up(record)
             entry = known[key]
-            if entry is not None:
-                make, fold = entry
+            if entry is None or (self.broken and self._stays_broken(record)):
+                continue
+            make, fold = entry
+            try:
                 fold(states[record.state_class], make(record.body), record, documents)
+            except DamageError as error:
+                self.broken[record.state_class] = error
         last = records[-1]
         self.lsn = last.lsn + last.rows - 1
         self.node_us = max(self.node_us, last.node_us)
+
+    def require_whole(self) -> None:
+        """Raise the `DamageError` of a class that is broken."""
+        for error in self.broken.values():
+            raise error
 
     def view(self, spec: ClassSpec) -> Any:
         """The immutable view of one class."""
@@ -96,6 +116,12 @@ class FoldedState:
         """SHA-256, in hex, over the digests of all classes."""
         return hashlib.sha256(encode_arrays(self.class_digests())).hexdigest()
 
+    def _stays_broken(self, record: Record) -> bool:
+        """Whether the class of `record` is broken and goes on being so: a reset, which starts it anew, mends it."""
+        if record.kind == _CLASS_RESET:
+            self.broken.pop(record.state_class, None)
+        return record.state_class in self.broken
+
     def _look_up(self, record: Record) -> tuple[Callable[[Any], Any], Fold] | None:
         kind = kind_numbered(record.kind, record.version)
         classes = self._classes.get(record.state_class)
@@ -110,3 +136,6 @@ class FoldedState:
             lsn=record.lsn,
             reason="unknown_kind",
         )
+
+
+_CLASS_RESET = kind_of_type(ClassReset).number

@@ -35,7 +35,7 @@ from rap_projections.event_kinds import SNAPSHOTS
 from rap_projections.folding import FoldedState
 from rap_projections.policy import Policy
 from rap_projections.refusals import NoSuchCluster
-from rap_projections.store import cluster_setup
+from rap_projections.store_folders import cluster_setup
 
 
 class ClusterHistory:

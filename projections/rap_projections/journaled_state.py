@@ -5,7 +5,8 @@ Rules this file keeps:
 - A command decides on durable state, under the lock; what it decides is visible once its frame is synced.
 - A command whose subject already has an event waiting for its frame waits for that frame first; observations are free of conflict.
 - Disk first, memory second, notification third: `rap_journal.committer` calls back here in that order.
-- After a failed write nothing is decided any more until `reopen`.
+- What cannot be written down is refused before it is queued, so that a caller's mistake never costs the writer.
+- After a failed write nothing is decided any more until it was opened again; after closing, nothing at all.
 
 Example::
 
@@ -21,7 +22,8 @@ from typing import Any, NamedTuple
 
 from rap_journal.batches import Ticket
 from rap_journal.clock import Clock, Instant
-from rap_journal.errors import NoSpace
+from rap_journal.deterministic_cbor import encode
+from rap_journal.errors import MisuseError, NoSpace, Poisoned
 from rap_journal.filesystem import Directory
 from rap_journal.journal import Journal, Setup, Unlocked, unlock
 from rap_journal.records import Record
@@ -41,6 +43,9 @@ Decide = Callable[[Now], Sequence[Event]]
 
 DEFAULT_ACTOR = "agent"
 
+NO_SPACE_PAUSE_US = 1_000_000
+"""On a full disk, observations that wait are tried again after this time."""
+
 
 class Machine(NamedTuple):
     """What the store uses of the world outside.
@@ -59,7 +64,9 @@ class Machine(NamedTuple):
 class JournaledState:
     """A journal with its folded state. Thread-safe."""
 
-    def __init__(self, directory: Callable[[], Directory], setup: Setup, machine: Machine, classes: Sequence[ClassFolds], name: str) -> None:
+    def __init__(
+        self, directory: Callable[[], Directory], setup: Setup, machine: Machine, classes: Sequence[ClassFolds], name: str
+    ) -> None:
         self._directory = directory
         self._setup = setup
         self._classes = classes
@@ -68,6 +75,9 @@ class JournaledState:
         self._subjects: dict[str, Ticket] = {}
         self._riding: deque[Record] = deque()
         self._drain: Callable[[], Sequence[PeersObserved]] = tuple
+        self._oldest_waiting_us: Callable[[], int | None] = _never
+        self._pause_until_us = 0
+        self._shut = "closed"
         self.machine = machine
         self.name = name
         self.lock = threading.RLock()
@@ -97,10 +107,40 @@ class JournaledState:
             self.state.lsn = max(self.state.lsn, self.journal.durable_lsn)
             self.state.node_us = max(self.state.node_us, self.journal.node_us)
             self._node_time = NodeTime.resume(self.state.node_us, self.machine.clock.now())
+            self._pause_until_us = 0
+            self._shut = ""
 
-    def ride_along(self, drain: Callable[[], Sequence[PeersObserved]]) -> None:
-        """Let the observations that `drain` gives ride in the next frame that is not strict."""
+    def close(self, *, to_reopen: bool = False) -> None:
+        """Commit what waits and let go of the files. From now on commands are refused: for good, or until `open` where `to_reopen`.
+
+        Raises `MisuseError` when it is to be opened again and was closed for good; whatever committing raises, it is closed then too.
+        """
+        with self.lock:
+            if to_reopen and self._shut == "closed":
+                raise self._closed()
+            self._shut = "reopening" if to_reopen else "closed"
+        self.journal.close()
+
+    def require_open(self) -> None:
+        """Raise `MisuseError` after closing, `Poisoned` while it is being opened again."""
+        if self._shut == "closed":
+            raise self._closed()
+        if self._shut:
+            raise Poisoned(
+                f"{self.name} is being opened again after a failed write; nothing was done. Repeat the call when reopen() has returned.",
+                cluster=self.name,
+                reason="reopening",
+            )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether commands are taken."""
+        return not self._shut
+
+    def ride_along(self, drain: Callable[[], Sequence[PeersObserved]], oldest_us: Callable[[], int | None]) -> None:
+        """Let the observations that `drain` gives ride in the next frame that is not strict; `oldest_us`: node time of the first."""
         self._drain = drain
+        self._oldest_waiting_us = oldest_us
 
     def now(self) -> Now:
         """The one reference time of a call."""
@@ -120,11 +160,14 @@ class JournaledState:
             context: cause, actor and trace id of the call.
             durable: wait also for classes that are batched.
 
-        Raises what `decide` raises; `NoSpace`, `OutcomeUnknown`, `Poisoned`, `FailClosed`.
+        Raises what `decide` raises; `MisuseError` for what cannot be written down, and after closing; `NoSpace`, `OutcomeUnknown`,
+        `Poisoned`, `FailClosed`.
         """
-        origin = origin_of(context or {})
+        origin = origin_of(context or {}, self.name)
         while True:
             with self.lock:
+                self.require_open()
+                self._check_causes(origin)
                 waiting = self._subjects.get(subject)
                 if waiting is None or waiting.batch.done:
                     now = self.now()
@@ -142,12 +185,23 @@ class JournaledState:
             self.journal.wait(ticket)
         return Receipt(tickets[-1].last_lsn, True, True)
 
+    def flush(self) -> None:
+        """Commit everything that waits. Raises `MisuseError` after closing; `NoSpace`, `OutcomeUnknown`, `Poisoned`, `FailClosed`."""
+        with self.lock:
+            self.require_open()
+        self.journal.flush()
+
     def tick(self) -> None:
-        """Do what time asks for. Having no space is not an error here: what waits goes on waiting."""
-        try:
-            self.journal.tick(self.machine.clock.now().boot_us)
-        except NoSpace:
+        """Do what time asks for. Having no space is not an error here: what waits goes on waiting, and is tried again after a while."""
+        if self._shut:
             return
+        instant = self.machine.clock.now()
+        try:
+            if self._has_waited_long(instant):
+                self.journal.flush()
+            self.journal.tick(instant.boot_us)
+        except NoSpace:
+            self._pause_until_us = instant.boot_us + NO_SPACE_PAUSE_US
 
     def digest(self) -> str:
         """SHA-256, in hex, of the whole visible state."""
@@ -155,7 +209,8 @@ class JournaledState:
             return self.state.digest()
 
     def store(self, spec: ClassSpec, content: bytes) -> bytes:
-        """Keep a document, sealed and synced; returns its file id. Raises `NoSpace`."""
+        """Keep a document, sealed and synced; returns its file id. Raises `NoSpace`, and `MisuseError` after closing."""
+        self.require_open()
         folders, keys = self._unlocked.folders, self._unlocked.keys
         with no_space_means(self.name, f"{spec.name} document"):
             file_id = store_document(
@@ -176,13 +231,19 @@ class JournaledState:
         self.state.restore(state_class, value)
 
     def apply(self, records: Sequence[Record]) -> None:
-        """Fold durable records: from here on they are visible."""
+        """Fold durable records: from here on they are visible.
+
+        While opening, a class that breaks is left for the owner to reset; later on it is an error.
+        """
         with self.lock:
             self.shelf.note(records)
             for record in records:
                 if record.kind == _CLASS_RESET:
                     self.resets_seen.add(tuple(record.body[:3]))
+            known = set(self.state.broken)
             self.state.apply(records)
+            if not self._shut and not self.state.broken.keys() <= known:
+                self.state.require_whole()
 
     def floors(self) -> Any:
         """What the witness keeps of the floors."""
@@ -219,8 +280,28 @@ class JournaledState:
         """Whether observations found no room yet."""
         return bool(self._riding)
 
+    def _has_waited_long(self, instant: Instant) -> bool:
+        """Whether the oldest observation has waited as long as a batch may."""
+        if instant.boot_us < self._pause_until_us:
+            return False
+        oldest_us = self._riding[0].node_us if self._riding else self._oldest_waiting_us()
+        return oldest_us is not None and self._node_time.at(instant) - oldest_us >= self._setup.batch_delay_ms * 1000
+
+    def _closed(self) -> MisuseError:
+        return MisuseError(f"{self.name} is closed; nothing was done. Open the store again.", cluster=self.name, reason="closed")
+
+    def _check_causes(self, origin: Origin) -> None:
+        if origin.causes and max(origin.causes) > self.journal.durable_lsn:
+            raise MisuseError(
+                f"a cause is LSN {max(origin.causes)}, and the last record of {self.name} is LSN {self.journal.durable_lsn}; nothing was done.",
+                cluster=self.name,
+                reason="bad_cause",
+            )
+
     def _submit(self, events: Sequence[Event], now: Now, origin: Origin) -> tuple[list[Ticket], bool]:
         """Queue events in order, strict ones in frames of their own. Returns the tickets and whether the caller must wait."""
+        for event in events:
+            encode(event)
         levels = [self._durability(event) for event in events]
         records = [self._record(event, now, origin) for event in events]
         if max(levels) is Durability.CACHE:
@@ -252,3 +333,7 @@ class JournaledState:
 
 
 _CLASS_RESET = kind_of_type(ClassReset).number
+
+
+def _never() -> int | None:
+    return None

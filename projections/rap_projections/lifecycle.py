@@ -155,7 +155,9 @@ class Closed(NamedTuple):
 
 
 def decide_note(text: str) -> tuple[Event, ...]:
-    """Keep a remark of 1 to 1000 characters. Raises `MisuseError` for any other length."""
+    """Keep a remark of 1 to 1000 printable characters, line breaks included. Raises `MisuseError` for anything else."""
+    if not "".join(text.splitlines()).isprintable():
+        raise MisuseError("a note is printable text; nothing was kept.", reason="note_text")
     if not 1 <= len(text) <= NOTE_LENGTH_MAX:
         raise MisuseError(
             f"a note of {len(text)} characters; nothing was kept. Use 1 to {NOTE_LENGTH_MAX} characters.", reason="note_length"

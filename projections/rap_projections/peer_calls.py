@@ -50,7 +50,7 @@ class Peers:
         node_us = context.core.node_us()
         kept = context.with_buffer(lambda buffer: buffer.observe_many(rows, node_us))
         if len(context.buffer) >= RECORDS_PER_FRAME_MAX:
-            context.core.journal.flush()
+            context.core.flush()
         else:
             context.core.machine.wake()
         return kept

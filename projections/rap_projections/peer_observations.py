@@ -172,6 +172,13 @@ class ObservationBuffer:
         """Number of rows that wait."""
         return self._done_rows + len(self._numbers)
 
+    @property
+    def oldest_us(self) -> int | None:
+        """Node time of the oldest row that waits, microseconds; None where none does."""
+        if self._done:
+            return self._done[0].node_us
+        return self._times[0] if self._times else None
+
     def limit_failures(self, failures_max: int) -> None:
         """Rows from now on are kept under this many recent failures per peer: the policy changed."""
         self._seal()

@@ -1,6 +1,9 @@
 """What a writing call answers, and what it may be told about its reason.
 
-Rules this file keeps: a receipt says only what is so; the same content again is ``changed=False`` and no error.
+Rules this file keeps:
+
+- A receipt says only what is so; the same content again is ``changed=False`` and no error.
+- A cause is an LSN of one journal: a block about one cluster names no cause in another.
 
 Example::
 
@@ -21,6 +24,9 @@ TEXT_LENGTH_MAX = 64
 
 CAUSES_MAX = 32
 """Causes one event can name."""
+
+LSN_MAX = (1 << 63) - 1
+"""Highest number an LSN can be."""
 
 
 class Receipt(NamedTuple):
@@ -50,11 +56,12 @@ class Context(TypedDict, total=False):
 
 
 class Origin(NamedTuple):
-    """A checked context."""
+    """A checked context. `journal` names the journal whose LSNs the causes are."""
 
     causes: tuple[int, ...] = ()
     actor: str | None = None
     trace_id: str | None = None
+    journal: str = ""
 
 
 NO_ORIGIN = Origin()
@@ -62,33 +69,38 @@ NO_ORIGIN = Origin()
 _INHERITED: ContextVar[Origin] = ContextVar("rap_origin", default=NO_ORIGIN)
 
 
-def origin_of(context: Context) -> Origin:
-    """The origin that holds for a call: its own words, else those of the block around it. Raises `MisuseError`."""
+def origin_of(context: Context, journal: str) -> Origin:
+    """The origin that holds for a call on `journal`: its own words, else those of the block around it. Raises `MisuseError`."""
     inherited = _INHERITED.get()
+    causes = inherited.causes if inherited.journal == journal else ()
     if not context:
-        return inherited
-    causes = inherited.causes
-    cause = context.get("cause")
-    lsn = cause.lsn if isinstance(cause, Receipt) else cause
+        return inherited._replace(causes=causes, journal=journal)
+    lsn = _cause(context)
     if lsn is not None:
-        causes = (lsn,) if lsn in causes else (*causes, lsn)[-CAUSES_MAX:]
-    return Origin(causes, _text(context, "actor") or inherited.actor, _text(context, "trace_id") or inherited.trace_id)
+        causes = (*[known for known in causes if known != lsn], lsn)[-CAUSES_MAX:]
+    return Origin(causes, _text(context, "actor") or inherited.actor, _text(context, "trace_id") or inherited.trace_id, journal)
 
 
 @contextmanager
-def because(**context: Unpack[Context]) -> Iterator[None]:
-    """Let every call of the block, in this thread or task, follow from `context`."""
-    token = _INHERITED.set(origin_of(context))
+def because(journal: str, **context: Unpack[Context]) -> Iterator[None]:
+    """Let every call of the block, in this thread or task, follow from `context`, whose cause is an LSN of `journal`."""
+    token = _INHERITED.set(origin_of(context, journal))
     try:
         yield
     finally:
         _INHERITED.reset(token)
 
 
+def _cause(context: Context) -> int | None:
+    cause = context.get("cause")
+    lsn = cause.lsn if isinstance(cause, Receipt) else cause
+    if lsn is not None and not (type(lsn) is int and 1 <= lsn <= LSN_MAX):
+        raise MisuseError("a cause is a receipt or an LSN; nothing was done.", reason="bad_cause")
+    return lsn
+
+
 def _text(context: Context, name: str) -> str | None:
     value = context.get(name)
     if value is not None and not (isinstance(value, str) and 0 < len(value) <= TEXT_LENGTH_MAX and value.isprintable()):
-        raise MisuseError(
-            f"{name} is not 1 to {TEXT_LENGTH_MAX} printable characters; nothing was done.", reason=f"bad_{name}"
-        )
+        raise MisuseError(f"{name} is not 1 to {TEXT_LENGTH_MAX} printable characters; nothing was done.", reason=f"bad_{name}")
     return value if isinstance(value, str) else None

@@ -3,7 +3,8 @@
 Rules this file keeps:
 
 - Verify first, then store and sync, then the frame that activates, then memory, then notification, then "applied version".
-- Whatever is refused is recorded, bounded, and changes nothing else; the active document is never touched by a bad one.
+- Whatever is refused is recorded, bounded, and changes nothing else; the active document is never touched by a bad one. Where there
+  is no space for the record, the refusal stands without it.
 - What follows from an activation in other classes is written behind it, and made up for at the next opening if a crash comes between.
 
 Example::
@@ -16,10 +17,11 @@ Example::
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple, Self, Unpack
 
-from rap_journal.errors import MisuseError
+from rap_journal.errors import MisuseError, NoSpace
 from rap_projections import health_decisions, trust_decisions
 from rap_projections import snapshot_decisions as decisions
 from rap_projections.cluster_context import ClusterContext
@@ -28,12 +30,14 @@ from rap_projections.event_kinds import HEALTH, SNAPSHOTS, TRUST, Event
 from rap_projections.node_time import Now
 from rap_projections.receipts import UNCHANGED, Context, Receipt
 from rap_projections.refusals import Equivocation, RefusedError
-from rap_projections.snapshots import ScopeView
+from rap_projections.snapshots import EVIDENCE_MAX, ScopeView
 from rap_projections.stored_document import StoredDocument
 from rap_projections.verification import CheckReport, check_snapshot, verify_snapshot
 from rap_projections.verified import VerifiedSnapshot
 
 DEFAULT_SOURCE = "agent"
+SOURCE_LENGTH_MAX = 64
+"""Characters of the word for who offered a document."""
 
 
 class AfterActivation(NamedTuple):
@@ -58,7 +62,9 @@ class Snapshots:
         verified = self.verify(document, source=source, **context)
         return self.commit(verified, **context)
 
-    def activate_all(self, documents: Sequence[bytes], *, source: str = DEFAULT_SOURCE, **context: Unpack[Context]) -> tuple[Receipt, ...]:
+    def activate_all(
+        self, documents: Sequence[bytes], *, source: str = DEFAULT_SOURCE, **context: Unpack[Context]
+    ) -> tuple[Receipt, ...]:
         """Verify all, then activate all in the order given: if one is refused, none is activated."""
         verified = [self.verify(document, source=source, **context) for document in documents]
         return tuple([self.commit(snapshot, **context) for snapshot in verified])
@@ -79,13 +85,15 @@ class Snapshots:
     def verify(self, document: bytes, *, source: str, scope: Scope | None = None, **context: Unpack[Context]) -> VerifiedSnapshot:
         """The verified snapshot, or the refusal, which is recorded."""
         cluster = self._context
+        _check_source(source)
         try:
             return verify_snapshot(
                 document, cluster.require_trust(), trusted_s=cluster.core.now().trusted_s, recipient=cluster.recipient(),
                 floors=cluster.floors(), scope=scope,
             )  # fmt: skip
         except RefusedError as refusal:
-            self._record(refusal, document, source, context)
+            with suppress(NoSpace):
+                self._record(refusal, document, source, context)
             raise
 
     def commit(self, verified: VerifiedSnapshot, stored: StoredDocument | None = None, **context: Unpack[Context]) -> Receipt:
@@ -94,15 +102,16 @@ class Snapshots:
         cluster.require_open()
         scope = verified.snapshot.scope
         active = cluster.state.view(SNAPSHOTS).scope(scope).active
-        if stored is None and active is not None and active.facts.content_id == verified.content_id:
+        if active is not None and active.facts.content_id == verified.content_id:
+            if stored is not None:
+                self.drop_pending(scope, "active_already", **context)
             return UNCHANGED
         document = stored if stored is not None else cluster.shelf.store(SNAPSHOTS, verified.data)
 
         def decide(now: Now) -> tuple[Event, ...]:
-            activated = decisions.decide_activation(
-                cluster.state.view(SNAPSHOTS), verified, document, now, cluster.policy
-            )
-            return (*self._instant(verified, now), *activated) if activated else ()
+            activated = decisions.decide_activation(cluster.state.view(SNAPSHOTS), verified, document, now, cluster.policy)
+            # The time used up goes first, so that no crash leaves an instant that is measured by time which was not paid for.
+            return (*cluster.decide_uptime(now), *self._instant(verified, now), *activated) if activated else ()
 
         cluster.shelf.remember(verified.content_id, verified.snapshot)
         newest_s = max((seen.signed_s for seen in cluster.state.view(TRUST).instants.values()), default=0)
@@ -115,11 +124,14 @@ class Snapshots:
     def stage(self, scope: Scope, document: bytes, source: str, **context: Unpack[Context]) -> StoredDocument:
         """Write a document aside for its scope (step 1); durable on return."""
         cluster = self._context
+        _check_source(source)
         cluster.require_open()
         stored = cluster.shelf.store(SNAPSHOTS, document)
 
         def decide(now: Now) -> tuple[Event, ...]:
-            return decisions.decide_stage(cluster.state.view(SNAPSHOTS), scope=scope, form="snapshot", source=source, stored=stored)
+            return decisions.decide_stage(
+                cluster.state.view(SNAPSHOTS), scope=scope, form="snapshot", source=source, stored=stored
+            )
 
         cluster.execute(f"snapshots/{scope.value}", decide, context)
         return stored
@@ -151,10 +163,11 @@ class Snapshots:
 
         def decide(now: Now) -> tuple[Event, ...]:
             health = cluster.state.view(HEALTH)
-            return health_decisions.decide_deadline_renewed(
+            renewed = health_decisions.decide_deadline_renewed(
                 health, signed_s=signed_s, newest_instant_s=newest_instant_s, uptime_s=health.used_s(now, cluster.core.boot_id),
                 basis="snapshot", policy=cluster.policy,
             )  # fmt: skip
+            return (*cluster.decide_uptime(now), *renewed) if renewed else ()
 
         cluster.execute("health", decide, {"cause": cause})
 
@@ -179,8 +192,9 @@ class Snapshots:
             return
         scope = Scope(refusal.scope)
         known = cluster.state.view(SNAPSHOTS).scope(scope).floor
-        pairs = {seen.other_content_id for seen in cluster.state.view(SNAPSHOTS).scope(scope).equivocations}
-        if refusal.other_content_id in pairs:
+        kept = {seen.other_content_id for seen in cluster.state.view(SNAPSHOTS).scope(scope).equivocations}
+        if refusal.other_content_id in kept or len(kept) >= EVIDENCE_MAX:
+            # The first few prove as much as a flood would.
             return
         stored = cluster.shelf.store(SNAPSHOTS, document)
 
@@ -237,10 +251,14 @@ class Activation:
         return self._snapshots.commit(self._verified, self._stored, **context)
 
 
+def _check_source(source: str) -> None:
+    if not (1 <= len(source) <= SOURCE_LENGTH_MAX and source.isprintable()):
+        raise MisuseError(f"a source is 1 to {SOURCE_LENGTH_MAX} printable characters; nothing was done.", reason="bad_source")
+
+
 def _scope(name: str) -> Scope:
     try:
         return Scope(name)
     except ValueError:
         names = ", ".join(scope.value for scope in Scope)
         raise MisuseError(f"{name!r:.40} is no scope; nothing was done. Scopes are {names}.", reason="unknown_scope") from None
-

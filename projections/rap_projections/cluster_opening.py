@@ -1,0 +1,139 @@
+"""Opening a cluster: from a recovered journal to a state that may be used (spec 8).
+
+Rules this file keeps:
+
+- Opening decides nothing about trust by itself: kept bundles, identity and active documents are verified again. Damage to identity or
+  trust fails closed, at this opening and at every later one, which still leaves diagnostics and reports.
+- What else is damaged is reset, withdrawn or dropped, by events that say so. Nothing is written where nothing is wrong.
+- Killed anywhere and run again, it comes to the same end.
+
+Example::
+
+    Opening(context, derivation).run()
+"""
+
+from collections.abc import Callable, Collection
+
+from rap_journal.errors import DamageError
+from rap_journal.recovery_report import ClassLoss
+from rap_journal.sealing import SealBroken
+from rap_projections import snapshot_decisions
+from rap_projections.cluster_context import ClusterContext
+from rap_projections.derivation import Derivation
+from rap_projections.documents import Scope
+from rap_projections.event_kinds import CLUSTER_CLASSES, HEALTH, IDENTITY, SNAPSHOTS, TRUST, Event
+from rap_projections.health_events import UptimeDebited
+from rap_projections.lifecycle import ClassReset, RecoveryDone
+from rap_projections.node_time import Now
+from rap_projections.refusals import RefusedError
+from rap_projections.snapshots import ScopeView
+from rap_projections.witness_floors import decide_raised, is_rolled_back
+
+_NAMES = {spec.number: spec.name for spec in CLUSTER_CLASSES}
+_FATAL = (IDENTITY.number, TRUST.number)
+
+
+class Opening:
+    """The steps of one opening, after recovery."""
+
+    def __init__(self, context: ClusterContext, derivation: Derivation) -> None:
+        self._context = context
+        self._core = context.core
+        self._derivation = derivation
+
+    def run(self) -> None:
+        """Judge, verify, repair. Raises what writing raises."""
+        journal, seen = self._core.journal, self._core.resets_seen
+        if not journal.is_writable:
+            self._context.fail_closed("tampered")
+        losses = [loss for loss in journal.report.losses if (loss.state_class, loss.first_lsn, loss.last_lsn) not in seen]
+        self._judge_losses(losses)
+        self._verify_trust()
+        if self._context.fail_closed_reason is None:
+            self._record_recovery(losses)
+            self._raise_floors()
+            self._withdraw_unsound()
+            self._derivation.derive_all()
+
+    def _judge_losses(self, losses: list[ClassLoss]) -> None:
+        """Losing identity or trust fails closed; what else is lost is reset."""
+        for loss in losses:
+            if loss.state_class in _FATAL:
+                self._context.fail_closed(f"{_NAMES[loss.state_class]}_damaged")
+
+    def _verify_trust(self) -> None:
+        """Every kept bundle is verified again, from the bootstrap on; none, or an older one than the witness knows, is damage."""
+        context = self._context
+        try:
+            context.load_trust()
+        except (RefusedError, DamageError, SealBroken, OSError):
+            context.fail_closed("trust_damaged")
+        trust = context.state.view(TRUST)
+        if trust.bootstrap is None or trust.bundle is None:
+            context.fail_closed("trust_damaged")
+        if is_rolled_back(context.state, self._core.journal.recovered_floors):
+            context.fail_closed("trust_rolled_back")
+
+    def _record_recovery(self, losses: list[ClassLoss]) -> None:
+        """Write down what recovery found, and reset the classes that lost something."""
+        report, broken = self._core.journal.report, self._core.state.broken
+        resets = [ClassReset(loss.state_class, loss.first_lsn, loss.last_lsn, loss.reason) for loss in losses]
+        resets += [ClassReset(number, 0, 0, error.reason or "damaged") for number, error in sorted(broken.items())]
+        if HEALTH.name in report.cautious and not any(reset.class_number == HEALTH.number for reset in resets):
+            resets.append(ClassReset(HEALTH.number, 0, 0, "torn_or_rotten"))
+        events = [
+            RecoveryDone(
+                finding.segment, finding.offset, max(0, finding.first_lsn - 1), finding.byte_count, finding.verdict.name.lower(),
+                finding.reason, "cut" if finding.byte_count else "reported", "check_disk" if report.is_damage else "none", None,
+            )
+            for finding in report.findings
+        ]  # fmt: skip
+        for event in (*resets, *events):
+            self._context.execute("recovery", self._with_uptime(event), durable=True)
+
+    def _with_uptime(self, event: Event) -> Callable[[Now], tuple[Event, ...]]:
+        """A reset of health must not stop trusted time: what trust knows of the time used up is written right behind it."""
+
+        def decide(now: Now) -> tuple[Event, ...]:
+            if not isinstance(event, ClassReset) or event.class_number != HEALTH.number:
+                return (event,)
+            instants = self._core.state.view(TRUST).instants.values()
+            used_s = max((seen.uptime_s for seen in instants), default=0)
+            return (event, UptimeDebited(used_s, self._core.boot_id, now.boot_us))
+
+        return decide
+
+    def _raise_floors(self) -> None:
+        """The floor is the maximum of what journal and witness know (trust, 15)."""
+        floors = self._core.journal.recovered_floors
+        if floors is not None:
+            self._context.execute("floors", lambda now: decide_raised(self._core.state, floors))
+
+    def _withdraw_unsound(self) -> None:
+        """Documents whose bytes are gone or damaged: a pending one is dropped, an active one gives way to a previous one, or to none."""
+        cluster = self._context
+        for scope in Scope:
+            held: ScopeView = cluster.state.view(SNAPSHOTS).scope(scope)
+            if held.pending is not None and not cluster.is_readable(held.pending.stored):
+                self._drop_pending(scope)
+            if held.active is not None and not cluster.is_sound(held.active):
+                self._fall_back(scope, {previous.facts.content_id for previous in held.previous if cluster.is_sound(previous)})
+
+    def _drop_pending(self, scope: Scope) -> None:
+        cluster = self._context
+
+        def decide(now: Now) -> tuple[Event, ...]:
+            return snapshot_decisions.decide_pending_dropped(cluster.state.view(SNAPSHOTS), scope=scope, reason="damaged")
+
+        cluster.execute(f"snapshots/{scope.value}", decide)
+
+    def _fall_back(self, scope: Scope, usable: Collection[bytes]) -> None:
+        cluster = self._context
+
+        def decide(now: Now) -> tuple[Event, ...]:
+            snapshots = cluster.state.view(SNAPSHOTS)
+            return snapshot_decisions.decide_fall_back(
+                snapshots, scope=scope, reason="damaged", usable=usable, now=now, policy=cluster.policy
+            )
+
+        cluster.execute(f"snapshots/{scope.value}", decide)
