@@ -4,7 +4,9 @@ Rules this file keeps:
 
 - The root's lock is held from opening to closing; a second writer is refused and told who holds it.
 - A store, and each cluster in it, is built whole beside its place and then renamed: half of one is never taken for one.
-- A cluster that cannot be opened is reported and blocks no other.
+- A cluster that cannot be opened is reported and blocks no other, and can be left.
+- The agent's own journal blocks nothing: one that cannot be opened is put aside and begun anew, and on a full disk it is silent.
+- Opening finishes what a crash interrupted: a join that was not noted yet, and a leave whose folder is still there.
 
 Example::
 
@@ -17,64 +19,61 @@ import hashlib
 import math
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import PurePath
 from types import TracebackType
 from typing import Any, Self
 
 from rap_journal.clock import Clock, SystemClock
-from rap_journal.errors import DamageError, MisuseError, NoSuchStore, StateStoreError, StoreBusy
+from rap_journal.deterministic_cbor import MalformedCbor
+from rap_journal.errors import DamageError, KeyTampered, MisuseError, NoSpace, NoSuchStore, StateStoreError, StoreBusy
 from rap_journal.filesystem import Directory, FileSystem, Lock
-from rap_journal.journal import Journal, Setup
-from rap_journal.key_files import KeyProvider
 from rap_journal.layout import AGENT as AGENT_FOLDER
-from rap_journal.layout import CLUSTERS, JOIN_PREFIX, LOCK, MARKER, TEMPORARY
-from rap_journal.markers import Marker, MarkerKind, read_marker, write_marker
+from rap_journal.layout import LOCK, MARKER
+from rap_journal.markers import read_marker
 from rap_journal.os_filesystem import OsFileSystem, process_id
-from rap_journal.trees import remove_tree
+from rap_journal.sealing import SealBroken
 from rap_journal.values import ClusterId
 from rap_projections import agent
 from rap_projections.agent_state import AgentState
 from rap_projections.bundle_verification import verify_bootstrap
 from rap_projections.class_table import AGENT_FOLDS, CLUSTER_FOLDS
-from rap_projections.cluster import ClusterState, witness_floors
-from rap_projections.event_kinds import AGENT_CLASSES, CLUSTER_CLASSES, TRUST, Event
-from rap_projections.folding import FOLD_SET, FoldedState
-from rap_projections.housekeeper import Housekeeper, Ticking
+from rap_projections.cluster import ClusterState
+from rap_projections.event_kinds import HEALTH, TRUST, Event
+from rap_projections.health_decisions import decide_uptime
+from rap_projections.housekeeper import Housekeeper, Ticking, tick_one
 from rap_projections.journaled_state import JournaledState, Machine
 from rap_projections.keys import ProvisioningKeyProvider, require_outside
 from rap_projections.node_time import Now
 from rap_projections.policy import Policy
 from rap_projections.receipts import Receipt
 from rap_projections.refusals import NoSuchCluster
+from rap_projections.store_folders import AGENT_DAMAGED, Randomness, StoreFolders, agent_setup, cluster_setup, make_store
 from rap_projections.trust_decisions import NewBundle, decide_bundles, decide_instant, decide_pin
 from rap_projections.verified import VerifiedBundle
 from rap_projections.version import __version__
-
-Randomness = Callable[[int], bytes]
+from rap_projections.witness_floors import witness_floors
 
 LOCK_RETRY_S = 0.05
 """Pause between two tries to take the lock."""
+
+_AGENT_LOST = (DamageError, KeyTampered, MalformedCbor, SealBroken, FileNotFoundError)
+"""What tells that the agent's journal is damaged, as opposed to a key that is missing or a disk that fails."""
 
 
 class NodeStore:
     """An open store. Thread-safe. Use `NodeStore.open`."""
 
-    def __init__(
-        self, root: Directory, marker: Marker, keys: ProvisioningKeyProvider, policy: Policy, clock: Clock, randomness: Randomness, lock: Lock,
-        *, background: bool,
-    ) -> None:  # fmt: skip
-        self._root = root
-        self._marker = marker
-        self._keys = keys
-        self._policy = policy
-        self._randomness = randomness
+    def __init__(self, folders: StoreFolders, lock: Lock, *, background: bool) -> None:
+        self._folders = folders
         self._lock = lock
         self._is_closed = False
+        self._membership = threading.RLock()
         self._clusters: dict[str, ClusterState] = {}
         self._unopened: dict[str, StateStoreError | OSError] = {}
         self._housekeeper = Housekeeper(self._tickers) if background else None
-        self._machine = Machine(clock, self._housekeeper.wake if self._housekeeper else _nothing, __version__)
+        self._machine = Machine(folders.clock, self._housekeeper.wake if self._housekeeper else _nothing, __version__)
         self._agent = AgentState(self._agent_core())
 
     @classmethod
@@ -114,9 +113,9 @@ class NodeStore:
             if opened.status(MARKER) is None:
                 if not create:
                     raise _no_store(path)
-                _make_store(opened, keys, the_clock, randomness)
-            marker = read_marker(opened).marker
-            store = cls(opened, marker, keys, policy or Policy(), the_clock, randomness, lock, background=background)
+                make_store(opened, keys, the_clock, randomness)
+            folders = StoreFolders(opened, read_marker(opened).marker.store_id, keys, policy or Policy(), the_clock, randomness)
+            store = cls(folders, lock, background=background)
             store._start()
         except BaseException:
             lock.release()
@@ -136,7 +135,7 @@ class NodeStore:
 
     def clusters(self) -> tuple[ClusterState, ...]:
         """All open clusters, by id."""
-        return tuple(self._clusters[name] for name in sorted(self._clusters))
+        return tuple([cluster for _name, cluster in sorted(self._clusters.items())])
 
     def cluster(self, cluster_id: str) -> ClusterState:
         """The open cluster of this id. Raises `NoSuchCluster`, or what kept it from being opened."""
@@ -145,7 +144,7 @@ class NodeStore:
             return found
         if cluster_id in self._unopened:
             raise self._unopened[cluster_id]
-        raise NoSuchCluster(f"this node is not a member of cluster {cluster_id}; nothing was done. Join it first.", cluster=cluster_id)
+        raise _no_cluster(cluster_id)
 
     def join(self, cluster_id: str, *, bundle: bytes, expect: str | list[str]) -> ClusterState:
         """Become a member of a cluster, pinning its first trust bundle.
@@ -155,28 +154,39 @@ class NodeStore:
             bundle: the bootstrap bundle as received.
             expect: SHA-256 of the bundle in hex, or fingerprints of root keys, from out of band.
 
-        Of a cluster this node is a member of already, returns it and never pins anew. Raises a `RefusedError`, `MisuseError`, `NoSpace`.
+        Of a cluster this node is a member of already, returns it and never pins anew; one that could not be opened is tried again.
+        Raises a `RefusedError`, `MisuseError`, `NoSpace`, or what keeps the cluster from being opened.
         """
         name = ClusterId(cluster_id)
-        if name in self._clusters or name in self._unopened:
-            return self.cluster(name)
-        # Before any signed instant there is no trusted time to judge an end of validity by: the bundle itself is the first.
-        verified = verify_bootstrap(bundle, cluster_id=name, expect=expect, trusted_s=None)
-        journal_id = self._randomness(16)
-        self._build_cluster(name, journal_id, verified)
-        self._agent.execute(lambda now: agent.decide_joined(self._agent.view(), name, journal_id=journal_id))
-        return self._open_cluster(name)
+        with self._membership:
+            self._require_open()
+            if name not in self._clusters:
+                if name not in self._folders.names():
+                    self._build(name, bundle, expect)
+                self._open_cluster(name)
+            self._note_joined(name)
+            return self._clusters[name]
 
     def leave(self, cluster_id: str, *, reason: str) -> Receipt:
-        """Stop being a member: the cluster is closed, the agent's journal says so, and its folder is removed."""
-        cluster = self.cluster(cluster_id)
-        receipt = self._agent.execute(lambda now: agent.decide_left(self._agent.view(), cluster.id, reason=reason))
-        cluster.close()
-        del self._clusters[cluster.id]
-        with self._root.directory(CLUSTERS) as clusters:
-            clusters.rename(cluster.id, JOIN_PREFIX + cluster.id)
-            clusters.sync()
-            remove_tree(clusters, JOIN_PREFIX + cluster.id)
+        """Stop being a member: the agent's journal says so, the cluster is closed, and its folder is removed.
+
+        A cluster that could not be opened can be left too. Raises `NoSuchCluster`, `MisuseError` for a reason that is no short word,
+        and what writing raises. A crash in between is made up for at the next opening.
+        """
+        name = ClusterId(cluster_id)
+        with self._membership:
+            self._require_open()
+            if name not in self._clusters and name not in self._unopened:
+                raise _no_cluster(name)
+            receipt = self._agent.execute(lambda now: agent.decide_left(self._agent.view(), name, reason=reason))
+            cluster = self._clusters.get(name)
+            self._clusters = {other: kept for other, kept in self._clusters.items() if other != name}
+            if cluster is not None:
+                with suppress(StateStoreError, OSError):
+                    # What it could not write any more goes with its folder.
+                    cluster.close()
+            self._unopened.pop(name, None)
+            self._folders.remove_cluster(name)
         return receipt
 
     def report(self) -> dict[str, Any]:
@@ -190,30 +200,34 @@ class NodeStore:
             "incarnation": view.opened.incarnation.hex() if view.opened else None,
             "previous_close_was_clean": view.opened.previous_clean if view.opened else None,
             "feature_flags": dict(view.feature_flags),
-            "protection": self._keys.kind.name.lower(),
+            "protection": self._folders.keys.kind.name.lower(),
             "clusters": {cluster.id: cluster.status() for cluster in self.clusters()},
             "unopened": {name: type(error).__name__ for name, error in sorted(self._unopened.items())},
         }
 
     def tick(self) -> None:
-        """Let time pass for everything that waits; the housekeeper calls it where there is one."""
+        """Let time pass for everything that waits; where there is a housekeeper, it does this. One cluster's failure stops no other."""
         for ticking in self._tickers():
-            ticking.tick()
+            tick_one(ticking)
 
     def close(self) -> None:
-        """Commit what waits, close every journal, and let the lock go. Closing twice is harmless."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        if self._housekeeper is not None:
-            self._housekeeper.stop()
-        for cluster in self.clusters():
-            cluster.close()
-        self._clusters.clear()
-        self._agent.execute(lambda now: agent.decide_closed(self._agent.view(), "closed"))
-        self._agent.close()
-        self._lock.release()
-        self._root.close()
+        """Commit what waits, close every journal, and let the lock go. Closing twice is harmless.
+
+        Raises the first error that committing met, once everything is closed all the same: what waited for its frame may be lost.
+        """
+        with self._membership:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            if self._housekeeper is not None:
+                self._housekeeper.stop()
+            steps = [cluster.close for cluster in self.clusters()] + [self._note_closed, self._agent.close]
+            errors = [error for step in steps if (error := _attempt(step)) is not None]
+            self._clusters = {}
+            self._lock.release()
+            self._folders.root.close()
+        if errors:
+            raise errors[0]
 
     def __enter__(self) -> Self:
         return self
@@ -222,120 +236,117 @@ class NodeStore:
         self.close()
 
     def _start(self) -> None:
-        self._agent.open()
-        self._agent.execute(
-            lambda now: (
-                *agent.decide_installed(self._agent.view(), self._marker.store_id.hex()),
-                *agent.decide_opened(self._agent.view(), agent_version=__version__, build=__version__, incarnation=self._randomness(16)),
-            )
-        )
-        self._remove_leftovers()
-        present = set(self._cluster_names())
-        for name in sorted(present | self._joined()):
+        self._open_agent()
+        self._folders.remove_leftovers()
+        self._finish_leaving()
+        present = set(self._folders.names())
+        for name in sorted(present | set(self._agent.view().joined())):
             if name not in present:
-                self._unopened[name] = DamageError(
-                    f"cluster {name} was joined and its folder is gone; no other cluster is concerned. Restore it, or leave and join again.",
-                    cluster=name,
-                    reason="missing_cluster",
-                )
+                self._unopened[name] = _missing(name)
                 continue
-            try:
+            with suppress(StateStoreError, OSError):
+                # What kept it from being opened is in `unopened`; what could not be noted on a full disk is noted at a later opening.
                 self._open_cluster(name)
-            except (StateStoreError, OSError) as error:
-                self._unopened[name] = error
+                self._note_joined(name)
         if self._housekeeper is not None:
             self._housekeeper.start()
 
-    def _open_cluster(self, name: str) -> ClusterState:
-        cluster = ClusterState(name, self._core(name, name), self._policy, self._keys.kind.name.lower())
-        cluster.open()
-        self._clusters[name] = cluster
-        return cluster
+    def _open_agent(self) -> None:
+        """Open the agent's journal, or begin it anew where it is damaged, and note the opening."""
+        lost = _attempt(self._agent.open)
+        if lost is None and not self._agent.is_writable:
+            lost = DamageError("the agent's journal was tampered with", reason="tampered")
+            self._agent.close()
+        if isinstance(lost, _AGENT_LOST):
+            self._folders.begin_agent_anew()
+            self._agent.open()
+        elif lost is not None:
+            raise lost
+        install_id, incarnation = self._folders.store_id.hex(), self._folders.randomness(16)
+
+        def decide(now: Now) -> tuple[Event, ...]:
+            view = self._agent.view()
+            note = _journal_lost(lost) if lost is not None else ()
+            opened = agent.decide_opened(view, agent_version=__version__, build=__version__, incarnation=incarnation)
+            return (*agent.decide_installed(view, install_id), *opened, *note)
+
+        with suppress(NoSpace):
+            self._agent.execute(decide)
+
+    def _finish_leaving(self) -> None:
+        """Remove the folders of clusters that were left when the crash came."""
+        known = self._agent.view().clusters
+        for name in self._folders.names():
+            if name in known and known[name].left_us is not None and self._folders.is_journal(name, known[name].journal_id):
+                self._folders.remove_cluster(name)
+
+    def _note_closed(self) -> None:
+        self._agent.execute(lambda now: agent.decide_closed(self._agent.view(), "closed"))
+
+    def _note_joined(self, name: str) -> None:
+        """See to it that the agent's journal lists a cluster that is there."""
+        if name not in self._agent.view().joined():
+            journal_id = self._folders.marker(name).journal_id
+            self._agent.execute(lambda now: agent.decide_joined(self._agent.view(), name, journal_id=journal_id))
+
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise MisuseError("the store is closed; nothing was done. Open it again.", reason="closed")
+
+    def _build(self, name: str, bundle: bytes, expect: str | list[str]) -> None:
+        """Make a cluster's folder. Raises why not; the error of a folder that is gone is not forgotten."""
+        if name in self._unopened:
+            raise self._unopened[name]
+        # Before any signed instant there is no trusted time to judge an end of validity by: the bundle itself is the first.
+        verified = verify_bootstrap(bundle, cluster_id=name, expect=expect, trusted_s=None)
+        self._folders.build_cluster(name, lambda folder: self._pin(self._core(name, folder), verified))
+
+    def _open_cluster(self, name: str) -> None:
+        """Open what is in the folder of this name; what keeps it from being opened is raised, and kept in `unopened`."""
+        cluster = ClusterState(name, self._core(name, name), self._folders.policy, self._folders.keys.kind.name.lower())
+        try:
+            self._folders.check_own(name)
+            cluster.open()
+        except (StateStoreError, OSError) as error:
+            self._unopened[name] = error
+            raise
+        self._unopened.pop(name, None)
+        # Replaced, never changed: others may be going through it.
+        self._clusters = {**self._clusters, name: cluster}
 
     def _core(self, name: str, folder: str) -> JournaledState:
-        def directory() -> Directory:
-            with self._root.directory(CLUSTERS) as clusters:
-                return clusters.directory(folder)
-
-        return JournaledState(directory, self._setup(), self._machine, CLUSTER_FOLDS, name)
+        folders = self._folders
+        setup = cluster_setup(folders.keys, folders.randomness, folders.policy)
+        return JournaledState(lambda: folders.cluster(folder), setup, self._machine, CLUSTER_FOLDS, name)
 
     def _agent_core(self) -> JournaledState:
-        return JournaledState(
-            lambda: self._root.directory(AGENT_FOLDER), agent_setup(self._keys, self._randomness), self._machine, AGENT_FOLDS, AGENT_FOLDER
-        )
-
-    def _setup(self) -> Setup:
-        return cluster_setup(self._keys, self._randomness, self._policy)
-
-    def _build_cluster(self, name: str, journal_id: bytes, verified: VerifiedBundle) -> None:
-        """Build the cluster beside its place, pin and bundle included, and rename it into place."""
-        folder = JOIN_PREFIX + name
-        with self._root.directory(CLUSTERS) as clusters:
-            remove_tree(clusters, folder)
-            marker = Marker(MarkerKind.CLUSTER, self._keys.kind, journal_id, self._marker.store_id, name)
-            empty = FoldedState(CLUSTER_FOLDS, _NoDocuments())
-            values = {spec.number: empty.value(spec.number) for spec in CLUSTER_CLASSES}
-            with clusters.create_directory(folder) as place:
-                Journal.create(place, marker, self._setup(), values, witness_floors(empty), 0)
-            self._pin(self._core(name, folder), verified)
-            clusters.rename(folder, name)
-            clusters.sync()
+        folders = self._folders
+        setup = agent_setup(folders.keys, folders.randomness)
+        return JournaledState(lambda: folders.root.directory(AGENT_FOLDER), setup, self._machine, AGENT_FOLDS, AGENT_FOLDER)
 
     def _pin(self, core: JournaledState, verified: VerifiedBundle) -> None:
         core.floors_of = witness_floors
         core.open()
-        stored = core.shelf.store(TRUST, verified.data)
-        bundle = NewBundle(verified.bundle, verified.content_id, stored)
+        try:
+            stored = core.shelf.store(TRUST, verified.data)
+            bundle = NewBundle(verified.bundle, verified.content_id, stored)
 
-        def decide(now: Now) -> tuple[Event, ...]:
-            trust = core.state.view(TRUST)
-            pin = decide_pin(trust, fingerprint=hashlib.sha256(verified.data).digest(), method="sha256")
-            instant = decide_instant(
-                trust, kid=verified.signers[0], signed_s=verified.bundle.issued_at_s, uptime_s=0, clock_step_s_max=0
-            )
-            return (*pin, *decide_bundles(trust, [bundle], now), *instant)
+            def decide(now: Now) -> tuple[Event, ...]:
+                trust, health = core.state.view(TRUST), core.state.view(HEALTH)
+                pin = decide_pin(trust, fingerprint=hashlib.sha256(verified.data).digest(), method="sha256")
+                instant = decide_instant(
+                    trust, kid=verified.signers[0], signed_s=verified.bundle.issued_at_s, uptime_s=health.used_s(now, core.boot_id),
+                    clock_step_s_max=0,
+                )  # fmt: skip
+                uptime = decide_uptime(health, now, core.boot_id)
+                return (*uptime, *pin, *decide_bundles(trust, [bundle], now), *instant)
 
-        core.execute("trust", decide)
-        core.journal.close()
-
-    def _cluster_names(self) -> Iterator[str]:
-        with self._root.directory(CLUSTERS) as clusters:
-            for name in clusters.names():
-                if not name.startswith("."):
-                    yield ClusterId(name)
-
-    def _joined(self) -> set[str]:
-        return {name for name, membership in self._agent.view().clusters.items() if membership.left_us is None}
-
-    def _remove_leftovers(self) -> None:
-        """What a join or a leave left half done is nobody's."""
-        with self._root.directory(CLUSTERS) as clusters:
-            for name in clusters.names():
-                if name.startswith(JOIN_PREFIX):
-                    remove_tree(clusters, name)
+            core.execute("trust", decide)
+        finally:
+            core.close()
 
     def _tickers(self) -> tuple[Ticking, ...]:
         return (self._agent, *self.clusters())
-
-
-def cluster_setup(keys: KeyProvider, randomness: Randomness, policy: Policy) -> Setup:
-    """How a cluster's journal is opened."""
-    return Setup(
-        CLUSTER_CLASSES, ("identity", "trust"), keys, randomness, FOLD_SET, policy.segment_bytes_max, policy.quarantine_bytes_max,
-        policy.batch_delay_ms,
-    )  # fmt: skip
-
-
-def agent_setup(keys: KeyProvider, randomness: Randomness) -> Setup:
-    """How the agent's own journal is opened."""
-    return Setup(AGENT_CLASSES, ("agent", "quarantine"), keys, randomness, FOLD_SET)
-
-
-class _NoDocuments:
-    """Documents of an empty state: there are none."""
-
-    def snapshot(self, content_id: bytes) -> Any:
-        raise KeyError(content_id)
 
 
 def _nothing() -> None:
@@ -349,16 +360,10 @@ def _open_root(filesystem: FileSystem, path: str, *, create: bool) -> Directory:
         raise _no_store(path) from error
 
 
-def _no_store(path: str) -> NoSuchStore:
-    return NoSuchStore(
-        f"there is no store in {path}; nothing was made. Check the path, or open with create=True.", file=path, reason="no_store"
-    )
-
-
 def _take_lock(root: Directory, clock: Clock, wait_s: float) -> Lock:
     holder = f"pid {process_id()} boot {clock.boot_id().hex()}"
     pause = threading.Event()
-    for _attempt in range(math.ceil(wait_s / LOCK_RETRY_S)):
+    for _attempt_number in range(math.ceil(wait_s / LOCK_RETRY_S)):
         try:
             return root.lock(LOCK, holder)
         except StoreBusy:
@@ -366,23 +371,36 @@ def _take_lock(root: Directory, clock: Clock, wait_s: float) -> Lock:
     return root.lock(LOCK, holder)
 
 
-def _make_store(root: Directory, keys: ProvisioningKeyProvider, clock: Clock, randomness: Randomness) -> None:
-    """Make the store's folders; its marker comes last, so that half a store is made again from the start."""
-    foreign = [name for name in root.names() if name not in (LOCK, AGENT_FOLDER, CLUSTERS, TEMPORARY)]
-    if foreign:
-        raise MisuseError(
-            f"the folder holds {foreign[0]!r:.80}, which is no part of a store; nothing was made. Use an empty folder.", reason="not_empty"
-        )
-    for name in (AGENT_FOLDER, CLUSTERS, TEMPORARY):
-        remove_tree(root, name)
-    keys.provision(randomness)
-    store_id = randomness(16)
-    root.create_directory(CLUSTERS).close()
-    empty = FoldedState(AGENT_FOLDS, _NoDocuments())
-    with root.create_directory(AGENT_FOLDER) as place:
-        marker = Marker(MarkerKind.AGENT, keys.kind, randomness(16), store_id)
-        values = {spec.number: empty.value(spec.number) for spec in AGENT_CLASSES}
-        Journal.create(place, marker, agent_setup(keys, randomness), values, None, clock.now().wall_us)
-    with root.create_directory(TEMPORARY) as temporary:
-        write_marker(root, temporary, Marker(MarkerKind.STORE, keys.kind, store_id, store_id))
+def _attempt(step: Callable[[], object]) -> StateStoreError | OSError | None:
+    """What `step` raised, or None."""
+    try:
+        step()
+    except (StateStoreError, OSError) as error:
+        return error
+    return None
 
+
+def _journal_lost(error: StateStoreError | OSError) -> tuple[Event, ...]:
+    reason = error.reason if isinstance(error, StateStoreError) else "missing"
+    return agent.decide_diagnostic(
+        "agent-journal-lost",
+        text=f"the agent's journal could not be opened ({reason}) and was begun anew; the old one is in {AGENT_DAMAGED}.",
+    )
+
+
+def _missing(name: str) -> DamageError:
+    return DamageError(
+        f"cluster {name} was joined and its folder is gone; no other cluster is concerned. Restore it, or leave and join again.",
+        cluster=name,
+        reason="missing_cluster",
+    )
+
+
+def _no_cluster(name: str) -> NoSuchCluster:
+    return NoSuchCluster(f"this node is not a member of cluster {name}; nothing was done. Join it first.", cluster=name)
+
+
+def _no_store(path: str) -> NoSuchStore:
+    return NoSuchStore(
+        f"there is no store in {path}; nothing was made. Check the path, or open with create=True.", file=path, reason="no_store"
+    )

@@ -1,0 +1,199 @@
+"""The folders of a store: making them whole, removing them, and telling whose they are.
+
+Rules this file keeps:
+
+- The store's marker comes last, and a cluster is built beside its place and then renamed: half of either is never taken for one.
+- A folder that goes takes a name first that no opening takes for a cluster. What a crash left half done is nobody's.
+- A damaged journal of the agent is put aside and never deleted unseen; the last one is kept.
+- What does not parse as a cluster's id is foreign and left alone.
+
+Example::
+
+    folders = StoreFolders(root, marker.store_id, keys, policy, clock, randomness)
+    folders.build_cluster("eu-west-1", pin)
+    folders.names()
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from rap_journal.clock import Clock
+from rap_journal.errors import DamageError, MisuseError, StateStoreError
+from rap_journal.filesystem import Directory
+from rap_journal.journal import Journal, Setup
+from rap_journal.key_files import KeyProvider
+from rap_journal.layout import AGENT as AGENT_FOLDER
+from rap_journal.layout import CLUSTERS, JOIN_PREFIX, LOCK, TEMPORARY
+from rap_journal.markers import Marker, MarkerKind, read_marker, write_marker
+from rap_journal.space import no_space_means
+from rap_journal.trees import remove_tree
+from rap_journal.values import ClusterId
+from rap_projections.class_table import AGENT_FOLDS, CLUSTER_FOLDS
+from rap_projections.event_kinds import AGENT_CLASSES, CLUSTER_CLASSES
+from rap_projections.folding import FOLD_SET, FoldedState
+from rap_projections.keys import ProvisioningKeyProvider
+from rap_projections.policy import Policy
+from rap_projections.witness_floors import witness_floors
+
+Randomness = Callable[[int], bytes]
+
+AGENT_DAMAGED = "agent-damaged"
+"""Where the agent's folder goes when it cannot be opened."""
+
+_AGENT_NEXT = ".agent-next"
+
+
+class StoreFolders(NamedTuple):
+    """A store's root, and what making folders in it takes."""
+
+    root: Directory
+    store_id: bytes
+    keys: ProvisioningKeyProvider
+    policy: Policy
+    clock: Clock
+    randomness: Randomness
+
+    def names(self) -> list[str]:
+        """Names of the folders that may hold a cluster, sorted."""
+        with self.root.directory(CLUSTERS) as clusters:
+            return [name for name in clusters.names() if _is_cluster_id(name)]
+
+    def cluster(self, folder: str) -> Directory:
+        """Open the folder of this name under ``clusters/``."""
+        with self.root.directory(CLUSTERS) as clusters:
+            return clusters.directory(folder)
+
+    def marker(self, name: str) -> Marker:
+        """The marker of a cluster's folder. Raises `DamageError`, `FormatTooNew`, `OSError`."""
+        with self.cluster(name) as folder:
+            return read_marker(folder).marker
+
+    def check_own(self, name: str) -> None:
+        """Raise `DamageError` unless the folder of this name holds this cluster's state, made by this store."""
+        marker = self.marker(name)
+        if (marker.kind, marker.cluster, marker.store_id) != (MarkerKind.CLUSTER, name, self.store_id):
+            raise DamageError(
+                f"the folder of cluster {name} holds the state of another cluster or store; it was left alone. Put the right one there.",
+                cluster=name,
+                reason="foreign",
+            )
+
+    def is_journal(self, name: str, journal_id: bytes) -> bool:
+        """Whether the folder of this name is known to hold the journal of this id."""
+        try:
+            return self.marker(name).journal_id == journal_id
+        except (StateStoreError, OSError):
+            return False
+
+    def build_cluster(self, name: str, finish: Callable[[str], None]) -> None:
+        """Build a cluster in a folder beside its place, let `finish` write into it, and rename it. Raises `NoSpace`, `OSError`."""
+        folder = JOIN_PREFIX + name
+        with self.root.directory(CLUSTERS) as clusters, no_space_means(name, "cluster"):
+            remove_tree(clusters, folder)
+            try:
+                with clusters.create_directory(folder) as place:
+                    self._make_journal(place, name)
+                finish(folder)
+            except (StateStoreError, OSError):
+                with suppress(OSError):
+                    remove_tree(clusters, folder)
+                raise
+            clusters.rename(folder, name)
+            clusters.sync()
+
+    def remove_cluster(self, name: str) -> None:
+        """Remove a cluster's folder, if it is there."""
+        with self.root.directory(CLUSTERS) as clusters:
+            if clusters.status(name) is not None:
+                remove_tree(clusters, JOIN_PREFIX + name)
+                clusters.rename(name, JOIN_PREFIX + name)
+                clusters.sync()
+                remove_tree(clusters, JOIN_PREFIX + name)
+
+    def remove_leftovers(self) -> None:
+        """Remove what a join or a leave left half done."""
+        with self.root.directory(CLUSTERS) as clusters:
+            for name in clusters.names():
+                if name.startswith(JOIN_PREFIX):
+                    remove_tree(clusters, name)
+
+    def begin_agent_anew(self) -> None:
+        """Put the agent's folder aside and make another. Killed anywhere, it can be run again."""
+        remove_tree(self.root, _AGENT_NEXT)
+        make_agent(self.root, _AGENT_NEXT, self.store_id, self.keys, self.clock, self.randomness)
+        if self.root.status(AGENT_FOLDER) is not None:
+            remove_tree(self.root, AGENT_DAMAGED)
+            self.root.rename(AGENT_FOLDER, AGENT_DAMAGED)
+            self.root.sync()
+        self.root.rename(_AGENT_NEXT, AGENT_FOLDER)
+        self.root.sync()
+
+    def _make_journal(self, place: Directory, name: str) -> None:
+        marker = Marker(MarkerKind.CLUSTER, self.keys.kind, self.randomness(16), self.store_id, name)
+        empty = FoldedState(CLUSTER_FOLDS, _NoDocuments())
+        values = {spec.number: empty.value(spec.number) for spec in CLUSTER_CLASSES}
+        Journal.create(place, marker, cluster_setup(self.keys, self.randomness, self.policy), values, witness_floors(empty), 0)
+
+
+def make_store(root: Directory, keys: ProvisioningKeyProvider, clock: Clock, randomness: Randomness) -> None:
+    """Make a store's folders; its marker comes last, so that half a store is made again from the start.
+
+    Raises `MisuseError` for a folder that holds anything else, `NoSpace`, `OSError`.
+    """
+    foreign = [name for name in root.names() if name not in (LOCK, AGENT_FOLDER, CLUSTERS, TEMPORARY)]
+    if foreign:
+        raise MisuseError(
+            f"the folder holds {foreign[0]!r:.80}, which is no part of a store; nothing was made. Use an empty folder.",
+            reason="not_empty",
+        )
+    with no_space_means("the store", "first files"):
+        for name in (AGENT_FOLDER, CLUSTERS, TEMPORARY):
+            remove_tree(root, name)
+        keys.provision(randomness)
+        store_id = randomness(16)
+        root.create_directory(CLUSTERS).close()
+        make_agent(root, AGENT_FOLDER, store_id, keys, clock, randomness)
+        with root.create_directory(TEMPORARY) as temporary:
+            # The folders' names first: a marker without them would be half a store that counts as one.
+            root.sync()
+            write_marker(root, temporary, Marker(MarkerKind.STORE, keys.kind, store_id, store_id))
+
+
+def make_agent(
+    root: Directory, name: str, store_id: bytes, keys: ProvisioningKeyProvider, clock: Clock, randomness: Randomness
+) -> None:
+    """Make the agent's journal, empty, in the folder `name`."""
+    empty = FoldedState(AGENT_FOLDS, _NoDocuments())
+    with root.create_directory(name) as place:
+        marker = Marker(MarkerKind.AGENT, keys.kind, randomness(16), store_id)
+        values = {spec.number: empty.value(spec.number) for spec in AGENT_CLASSES}
+        Journal.create(place, marker, agent_setup(keys, randomness), values, None, clock.now().wall_us)
+
+
+def cluster_setup(keys: KeyProvider, randomness: Randomness, policy: Policy) -> Setup:
+    """How a cluster's journal is opened."""
+    return Setup(
+        CLUSTER_CLASSES, ("identity", "trust"), keys, randomness, FOLD_SET, policy.segment_bytes_max, policy.quarantine_bytes_max,
+        policy.batch_delay_ms,
+    )  # fmt: skip
+
+
+def agent_setup(keys: KeyProvider, randomness: Randomness) -> Setup:
+    """How the agent's own journal is opened."""
+    return Setup(AGENT_CLASSES, ("agent", "quarantine"), keys, randomness, FOLD_SET)
+
+
+def _is_cluster_id(name: str) -> bool:
+    try:
+        ClusterId(name)
+    except MisuseError:
+        return False
+    return True
+
+
+class _NoDocuments:
+    """Documents of an empty state: there are none."""
+
+    def snapshot(self, content_id: bytes) -> Any:
+        raise KeyError(content_id)
