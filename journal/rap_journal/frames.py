@@ -40,8 +40,11 @@ from rap_journal.format import (
 from rap_journal.limits import FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX, RECORDS_PER_FRAME_MAX
 from rap_journal.sealing import SealBroken
 
-COMPRESS_FROM_BYTES = 256
-"""Smaller payloads are not worth the time zlib takes to set up."""
+COMPRESS_FROM_BYTES = 1024
+"""A smaller payload, compressed, saves less than a frame's own head and tail take, and takes a tenth of the time of a sync."""
+
+SMALL_WINDOW_BITS = 13
+"""Payloads of up to 8 KiB are compressed with a window of that size: setting up the usual 256 KiB takes longer than all the rest."""
 
 _PADDING = [bytes(n) for n in range(8)]
 
@@ -113,7 +116,7 @@ class FrameCodec:
         flags = FLAG_STRICT if strict else 0
         content = payload
         if len(payload) >= COMPRESS_FROM_BYTES:
-            packed = zlib.compress(payload, 1)
+            packed = _compress(payload)
             if len(packed) < len(payload):
                 content, flags = packed, flags | FLAG_COMPRESSED
         stored_bytes = len(content) + TAG_BYTES
@@ -218,6 +221,13 @@ def read_frame(data: bytes, offset: int, salt: bytes, epoch: int) -> Frame | str
     if any(data[end:trailer]):
         return "bad_padding"
     return Frame(offset, header, digest)
+
+
+def _compress(payload: bytes) -> bytes:
+    if len(payload) > 1 << SMALL_WINDOW_BITS:
+        return zlib.compress(payload, 1)
+    machine = zlib.compressobj(1, wbits=SMALL_WINDOW_BITS, memLevel=6)
+    return machine.compress(payload) + machine.flush()
 
 
 def _decompress(content: bytes, header: FrameHeader) -> bytes:
