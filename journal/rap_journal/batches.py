@@ -3,7 +3,9 @@
 Rules this file keeps:
 
 - Records of one submission stay in one batch, and so in one frame: they become visible together or not at all.
-- A batch holds strict records or others, never both; batches are written in the order in which they were opened.
+- A batch holds strict records or others, never both, and records that may use reserved space or others, never both; batches are
+  written in the order in which they were opened.
+- Neighbours that are not strict share a frame where they fit, so that a reserve costs no syncs; when space is short they part.
 - A batch never outgrows a frame; a submission that alone would is refused before anything is queued.
 
 Not thread-safe: the committer holds its lock around every call.
@@ -11,7 +13,7 @@ Not thread-safe: the committer holds its lock around every call.
 Example::
 
     ticket = queue.add(records, strict=False, privileged=True)
-    batch = queue.take()
+    load = queue.take()
 """
 
 from collections import deque
@@ -22,8 +24,11 @@ from rap_journal.errors import MisuseError, StateStoreError
 from rap_journal.limits import FRAME_BYTES_MAX, RECORDS_PER_FRAME_MAX
 from rap_journal.records import Record
 
-_WEIGHT_MAX = FRAME_BYTES_MAX - 4096
+WEIGHT_MAX = FRAME_BYTES_MAX - 4096
+"""Most that the records of a frame may weigh."""
+
 _RECORD_WEIGHT = 96
+"""Of a record's numbers, its strict link and its nine array heads."""
 
 
 class Batch:
@@ -31,19 +36,19 @@ class Batch:
 
     __slots__ = ("done", "error", "first_lsns", "privileged", "records", "rows", "strict", "weight")
 
-    def __init__(self, *, strict: bool) -> None:
+    def __init__(self, *, strict: bool, privileged: bool) -> None:
         self.records: list[Record] = []
         self.first_lsns: list[int] = []
         self.rows = 0
         self.weight = 0
         self.strict = strict
-        self.privileged = strict
+        self.privileged = privileged
         self.done = False
         self.error: StateStoreError | None = None
 
     def has_room(self, rows: int, weight: int) -> bool:
         """Whether that much more fits."""
-        return self.rows + rows <= RECORDS_PER_FRAME_MAX and self.weight + weight <= _WEIGHT_MAX
+        return self.rows + rows <= RECORDS_PER_FRAME_MAX and self.weight + weight <= WEIGHT_MAX
 
     def add(self, records: Sequence[Record], rows: int, weight: int) -> None:
         """Put `records` at the end."""
@@ -75,12 +80,15 @@ class BatchQueue:
         return len(self._batches)
 
     def add(self, records: Sequence[Record], *, strict: bool, privileged: bool) -> Ticket:
-        """Queue `records` together. Raises `MisuseError`, with nothing queued, when they cannot share one frame."""
+        """Queue `records` together. Raises `MisuseError`, with nothing queued, when they cannot share one frame, or are none."""
+        if not records:
+            raise MisuseError("no records were given; nothing was written.", reason="no_records")
+        privileged = privileged or strict
         rows = sum(record.rows for record in records)
-        weight = sum(weigh(record.body) + _RECORD_WEIGHT for record in records)
+        weight = sum(map(weigh_record, records))
         batch = self._batches[-1] if self._batches else None
-        if batch is None or batch.strict != strict or not batch.has_room(rows, weight):
-            batch = Batch(strict=strict)
+        if batch is None or (batch.strict, batch.privileged) != (strict, privileged) or not batch.has_room(rows, weight):
+            batch = Batch(strict=strict, privileged=privileged)
             if not batch.has_room(rows, weight):
                 raise MisuseError(
                     f"{rows} records of about {weight} bytes do not fit into one frame; nothing was written.",
@@ -89,12 +97,24 @@ class BatchQueue:
             self._batches.append(batch)
         ticket = Ticket(batch, len(batch.records), len(records))
         batch.add(records, rows, weight)
-        batch.privileged = batch.privileged or privileged
         return ticket
 
-    def take(self) -> Batch | None:
-        """Remove and return the oldest batch."""
-        return self._batches.popleft() if self._batches else None
+    def take(self) -> list[Batch]:
+        """Remove and return what goes into the next frame: the oldest batch, and those behind it that fit and are not strict."""
+        load: list[Batch] = []
+        rows = weight = 0
+        while self._batches:
+            batch = self._batches[0]
+            if load and (batch.strict or load[0].strict or not batch.has_room(rows, weight)):
+                break
+            load.append(self._batches.popleft())
+            rows += batch.rows
+            weight += batch.weight
+        return load
+
+    def waiting(self) -> list[Batch]:
+        """All batches, oldest first; they stay."""
+        return list(self._batches)
 
     def oldest_boot_us(self) -> int | None:
         """When the oldest waiting record was made, in microseconds since boot."""
@@ -107,6 +127,12 @@ class BatchQueue:
         return batches
 
 
+def weigh_record(record: Record) -> int:
+    """A cheap upper bound of a record's encoded size in bytes."""
+    texts = 4 * (len(record.trace_id or "") + len(record.actor)) + 18
+    return weigh(record.body) + 9 * len(record.causes) + texts + _RECORD_WEIGHT
+
+
 def weigh(value: Any) -> int:
     """A cheap upper bound of a value's encoded size in bytes."""
     kind = type(value)
@@ -114,6 +140,6 @@ def weigh(value: Any) -> int:
         return len(value) + 9
     if kind is str:
         return 4 * len(value) + 9
-    if kind is int or value is None or kind is bool:
+    if isinstance(value, int) or value is None:
         return 9
     return 9 + sum(map(weigh, value))

@@ -3,10 +3,12 @@
 Rules this file keeps:
 
 - One frame is in flight at a time: the next is not written before the sync of this one returned.
-- Order is disk, memory, witness (for strict frames), notification. A lone writer is never delayed.
+- Order is disk, memory, witness (for strict frames, and for the first frame of a segment), notification. A lone writer is never
+  delayed.
 - Any exception between the first byte written and the end of apply poisons: waiters of that frame are told "outcome unknown",
   those behind it "nothing was done", and nothing is retried on that file.
-- Having no room is decided before the first byte, and poisons nothing.
+- Having no room is decided before the first byte, and poisons nothing. Records that may not use the reserve never take it along
+  with others that may: those that may are then written alone.
 
 Example::
 
@@ -16,10 +18,11 @@ Example::
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from contextlib import suppress
+from typing import Any, NamedTuple, Protocol
 
-from rap_journal.batches import Batch, BatchQueue, Ticket
-from rap_journal.errors import NoSpace, OutcomeUnknown, Poisoned, StateStoreError
+from rap_journal.batches import WEIGHT_MAX, Batch, BatchQueue, Ticket, weigh_record
+from rap_journal.errors import MisuseError, NoSpace, OutcomeUnknown, Poisoned, StateStoreError
 from rap_journal.limits import RECORDS_PER_FRAME_MAX
 from rap_journal.payload import StrictHeads, encode_payload
 from rap_journal.records import Record
@@ -39,16 +42,25 @@ class Projections(Protocol):
         ...
 
     def waiting(self, rows_max: int) -> Sequence[Record]:
-        """Records that can ride in a frame about to be written (observations), at most `rows_max` rows."""
+        """Records that can ride in a frame about to be written (observations), oldest first, at most `rows_max` rows."""
         ...
 
     def give_back(self, records: Sequence[Record]) -> None:
-        """Take back what `waiting` gave, because there was no room for it; nothing was written."""
+        """Take back what `waiting` gave, in its order, because there was no room for it; nothing of it was written."""
         ...
 
     def committed(self, records: Sequence[Record]) -> None:
         """Told after acknowledgement, for subscriptions. Must not raise."""
         ...
+
+
+class _Frame(NamedTuple):
+    """What is about to be written: batches, their records and those that ride along, and the heads after strict ones."""
+
+    load: list[Batch]
+    records: list[Record]
+    heads: StrictHeads | None
+    payload: bytes
 
 
 class Committer:
@@ -58,7 +70,7 @@ class Committer:
         self,
         writer: SegmentWriter,
         witness: WitnessWriter,
-        witnessed: int,
+        witnessed: WitnessPoint,
         heads: StrictHeads,
         projections: Projections,
         identity: tuple[str, bytes, int],
@@ -71,8 +83,10 @@ class Committer:
         self._queue = BatchQueue()
         self._changed = threading.Condition(threading.Lock())
         self._leading = False
+        self._closed = False
         self._poison: BaseException | None = None
-        self.witnessed_lsn = witnessed
+        self._witnessed_segment = witnessed.segment
+        self.witnessed_lsn = witnessed.lsn
         self.durable_boot_us = 0
         self.frames_written = 0
 
@@ -87,9 +101,9 @@ class Committer:
         return self._poison is not None
 
     def submit(self, records: Sequence[Record], *, strict: bool, privileged: bool) -> Ticket:
-        """Queue `records` for one frame and return at once. Raises `Poisoned`, or `MisuseError` when they are too large."""
+        """Queue `records` for one frame and return at once. Raises `Poisoned`, or `MisuseError`: too large, none, or closed."""
         with self._changed:
-            self._refuse_if_poisoned()
+            self._refuse_if_unusable()
             return self._queue.add(records, strict=strict, privileged=privileged)
 
     def wait(self, ticket: Ticket) -> None:
@@ -100,129 +114,184 @@ class Committer:
         batch = ticket.batch
         with self._changed:
             while not batch.done:
-                if self._leading:
-                    self._changed.wait()
-                else:
-                    self._lead(self._queue.take())
+                self._lead_or_wait()
         if batch.error is not None:
             raise batch.error
 
     def flush(self) -> None:
-        """Commit everything that waits now, observations included."""
+        """Commit everything that waits now, observations included. Raises what happened to any of it, after all was tried."""
         with self._changed:
-            self._lead_all()
+            waiting = self._queue.waiting()
+            self._lead_until_done(waiting)
+            self._lead_observations()
+        for batch in waiting:
+            if batch.error is not None:
+                raise batch.error
+        self._refuse_if_unusable()
 
     def write_witness(self) -> None:
-        """Bring the witness up to the durable LSN."""
+        """Bring the witness up to the durable LSN. Raises `OutcomeUnknown`."""
         with self._changed:
             self._take_turn()
-            if self._poison is None and self.witnessed_lsn != self.durable_lsn:
-                self._as_leader(lambda: self._witness_place(self._writer.place))
+            if self._poison is None and not self._closed:
+                self._as_leader(self._witness_all, [])
 
-    def while_idle(self, work: Callable[[SegmentWriter], None]) -> None:
-        """Run `work` on the writer between two frames, everything queued being written first."""
+    def seal(self) -> int:
+        """Close the active segment and witness it, once what waits was written or had no room; returns the LSN it ends at.
+
+        Raises `Poisoned` or `OutcomeUnknown`.
+        """
+        sealed_lsn = 0
+
+        def work() -> None:
+            nonlocal sealed_lsn
+            self._writer.seal()
+            self._witness_all()
+            sealed_lsn = self.durable_lsn
+
         with self._changed:
-            self._lead_all()
+            self._lead_until_done(self._queue.waiting())
+            with suppress(NoSpace):
+                self._lead_observations()
             self._take_turn()
-            self._refuse_if_poisoned()
-            self._as_leader(lambda: work(self._writer))
+            self._refuse_if_unusable()
+            self._as_leader(work, [])
+        return sealed_lsn
 
     def close(self) -> None:
-        """Let go of the files."""
-        self._writer.abandon()
-        self._witness.close()
+        """Let go of the files; who waits still is told that nothing was done."""
+        with self._changed:
+            self._take_turn()
+            self._closed = True
+            for batch in self._queue.drain():
+                batch.error, batch.done = self._was_closed(), True
+            self._changed.notify_all()
+            self._writer.abandon()
+            self._witness.close()
 
     def oldest_waiting_boot_us(self) -> int | None:
         """When the oldest queued record was made."""
         with self._changed:
             return self._queue.oldest_boot_us()
 
-    def _lead_all(self) -> None:
-        # One more frame than is queued: the last takes the observations that no batch carried.
-        while self._poison is None:
-            if self._leading:
-                self._changed.wait()
-                continue
-            batch = self._queue.take()
-            if batch is None and not self._lead(None):
-                return
-            if batch is not None:
-                self._lead(batch)
-        self._refuse_if_poisoned()
+    def _lead_or_wait(self) -> None:
+        if self._leading:
+            self._changed.wait()
+        else:
+            self._lead(self._queue.take())
+
+    def _lead_until_done(self, batches: Sequence[Batch]) -> None:
+        # Only those: others come in all the time, and their waiters lead them.
+        while not all(batch.done for batch in batches):
+            self._lead_or_wait()
+
+    def _lead_observations(self) -> None:
+        wrote = True
+        while wrote and self._poison is None and not self._closed:
+            self._take_turn()
+            wrote = self._lead([])
 
     def _take_turn(self) -> None:
         while self._leading:
             self._changed.wait()
 
-    def _lead(self, batch: Batch | None) -> bool:
-        """Write `batch` (or what rides along, if None) as the leader; the lock is held before and after. False: nothing to write."""
-        wrote = [False]
+    def _lead(self, load: list[Batch]) -> bool:
+        """Write `load`, and what rides along, as the leader; the lock is held before and after. False: nothing to write."""
+        wrote = False
 
         def work() -> None:
-            wrote[0] = self._write(batch)
+            nonlocal wrote
+            wrote = self._write(load)
 
-        self._as_leader(work, batch)
-        return wrote[0]
+        self._as_leader(work, load)
+        return wrote
 
-    def _as_leader(self, work: Callable[[], None], batch: Batch | None = None) -> None:
-        self._leading = True
-        self._changed.release()
+    def _as_leader(self, work: Callable[[], None], load: list[Batch]) -> None:
+        """Do `work` without the lock, alone. What happens to it is the batches' to tell; without any it is raised here."""
         error: BaseException | None = None
         try:
-            work()
+            self._leading = True
+            self._changed.release()
+            try:
+                work()
+            finally:
+                self._changed.acquire()
         except BaseException as caught:  # noqa: BLE001 - an interrupt poisons, too; it is raised again below
             error = caught
-        finally:
-            self._changed.acquire()
-            self._leading = False
-            if error is not None:
-                self._note_failure(error, batch)
-            if batch is not None:
-                batch.done = True
-            self._changed.notify_all()
-        if error is not None and (batch is None or not isinstance(error, Exception)):
+        self._leading = False
+        failure = self._note_failure(error, load) if error is not None else None
+        for batch in load:
+            batch.done = True
+        self._changed.notify_all()
+        if error is not None and not isinstance(error, Exception):
             raise error
+        if failure is not None and not load:
+            raise failure
 
-    def _write(self, batch: Batch | None) -> bool:
-        strict = batch is not None and batch.strict
-        records = batch.records if batch is not None else []
-        riding: list[Record] = []
-        if not strict:
-            rows_free = RECORDS_PER_FRAME_MAX - (batch.rows if batch is not None else 0)
-            riding = list(self._projections.waiting(rows_free))
-            records = records + riding
-            if not records:
-                return False
-        numbered, heads = self._number(records, strict)
-        payload = encode_payload(numbered)
-        try:
-            self._writer.make_room(len(payload), privileged=batch is not None and batch.privileged)
-        except NoSpace:
-            self._projections.give_back(riding)
-            raise
+    def _write(self, load: list[Batch]) -> bool:
+        riding = self._riding_along(load)
+        if not load and not riding:
+            return False
+        frame = self._find_room(load, riding)
+        records, heads = frame.records, frame.heads
         mask = 0
-        for record in numbered:
+        for record in records:
             mask |= 1 << record.state_class
-        last = numbered[-1]
-        place = self._writer.write(
-            payload, record_count=last.lsn + last.rows - self._writer.chain.last_lsn - 1, class_mask=mask, strict=strict
-        )
-        self._finish(place, numbered, heads)
-        if batch is not None:
-            batch.first_lsns = [record.lsn for record in numbered]
+        row_count = records[-1].lsn + records[-1].rows - records[0].lsn
+        place = self._writer.write(frame.payload, record_count=row_count, class_mask=mask, strict=heads is not None)
+        self._finish(place, records, heads)
+        lsns = iter([record.lsn for record in records])
+        for batch in frame.load:
+            batch.first_lsns = [next(lsns) for _record in batch.records]
         return True
+
+    def _find_room(self, load: list[Batch], riding: list[Record]) -> _Frame:
+        """Make room for the load and what rides along; where there is none, for those batches that may use the reserve."""
+        frame = self._encode(load, riding)
+        urgent = [batch for batch in load if batch.privileged]
+        is_urgent = len(urgent) == len(load) and not riding
+        try:
+            self._writer.make_room(len(frame.payload), privileged=is_urgent)
+        except NoSpace as error:
+            self._projections.give_back(riding)
+            if is_urgent or not urgent:
+                raise
+            for batch in load:
+                batch.error = None if batch.privileged else error
+            frame = self._encode(urgent, [])
+            self._writer.make_room(len(frame.payload), privileged=True)
+        return frame
+
+    def _riding_along(self, load: list[Batch]) -> list[Record]:
+        """Observations for the frame about to be written: none in a strict one, and never more than fit."""
+        if any(batch.strict for batch in load):
+            return []
+        offered = list(self._projections.waiting(RECORDS_PER_FRAME_MAX - sum(batch.rows for batch in load)))
+        weight = sum(batch.weight for batch in load)
+        for index, record in enumerate(offered):
+            weight += weigh_record(record)
+            if weight > WEIGHT_MAX and (load or index):
+                self._projections.give_back(offered[index:])
+                return offered[:index]
+        return offered
+
+    def _encode(self, load: list[Batch], riding: list[Record]) -> _Frame:
+        records = [record for batch in load for record in batch.records] + riding
+        numbered, heads = self._number(records, strict=bool(load) and load[0].strict)
+        return _Frame(load, numbered, heads, encode_payload(numbered))
 
     def _finish(self, place: Place, records: list[Record], heads: StrictHeads | None) -> None:
         """Memory, witness, notification: in this order, after the disk."""
         self.frames_written += 1
         self._projections.apply(records)
-        self.durable_boot_us = records[-1].boot_us
-        if heads is not None:
-            self._heads = heads
+        self.durable_boot_us = max(record.boot_us for record in records)
+        self._heads = heads or self._heads
+        if heads is not None or place.segment != self._witnessed_segment:
+            # From here on, a segment that goes missing is missed.
             self._witness_place(place)
         self._projections.committed(records)
 
-    def _number(self, records: list[Record], strict: bool) -> tuple[list[Record], StrictHeads | None]:
+    def _number(self, records: list[Record], *, strict: bool) -> tuple[list[Record], StrictHeads | None]:
         heads = self._heads.copy() if strict else None
         lsn = self._writer.chain.last_lsn + 1
         numbered = []
@@ -232,6 +301,10 @@ class Committer:
             lsn += record.rows
         return numbered, heads
 
+    def _witness_all(self) -> None:
+        if self.witnessed_lsn != self.durable_lsn:
+            self._witness_place(self._writer.place)
+
     def _witness_place(self, place: Place) -> None:
         chain = place.chain
         point = WitnessPoint(
@@ -239,22 +312,33 @@ class Committer:
         )
         self._witness.write(point, SealedPart(tuple(self._heads.items()), self._projections.floors()))
         self.witnessed_lsn = chain.last_lsn
+        self._witnessed_segment = place.segment
 
-    def _note_failure(self, error: BaseException, batch: Batch | None) -> None:
+    def _note_failure(self, error: BaseException, load: list[Batch]) -> BaseException:
+        """What the batches are told, and whoever leads without any."""
         if isinstance(error, NoSpace):
-            if batch is not None:
+            for batch in load:
                 batch.error = error
-            return
+            return error
         self._poison = error
         self._writer.abandon()
-        if batch is not None:
-            batch.error = self._outcome_unknown(error)
+        unknown = self._outcome_unknown(error)
+        for batch in load:
+            batch.error = batch.error or unknown
         for waiting in self._queue.drain():
             waiting.error, waiting.done = self._poisoned(), True
+        return unknown
 
-    def _refuse_if_poisoned(self) -> None:
+    def _refuse_if_unusable(self) -> None:
+        if self._closed:
+            raise self._was_closed()
         if self._poison is not None:
             raise self._poisoned()
+
+    def _was_closed(self) -> StateStoreError:
+        return MisuseError(
+            f"the journal of {self._cluster} was closed; nothing was done. Open it first.", cluster=self._cluster, reason="closed"
+        )
 
     def _outcome_unknown(self, error: BaseException) -> StateStoreError:
         unknown = OutcomeUnknown(

@@ -42,7 +42,7 @@ class JournalFolders(NamedTuple):
 
         Raises `FileNotFoundError` when the folder of segments is missing.
         """
-        classes, missing = {}, []
+        classes, missing, remade = {}, [], False
         for spec in specs:
             if root.status(spec.name) is not None:
                 classes[spec.number] = root.directory(spec.name)
@@ -50,10 +50,15 @@ class JournalFolders(NamedTuple):
                 missing.append(spec.name)
                 if may_repair and spec.durability is not Durability.STRICT:
                     classes[spec.number] = root.create_directory(spec.name)
+                    remade = True
         if may_repair:
             for name in (QUARANTINE, TEMPORARY):
                 if root.status(name) is None:
                     root.create_directory(name).close()
+                    remade = True
+        if remade:
+            # Before anything is put into them.
+            root.sync()
         return cls(
             root,
             root.directory(JOURNAL),
@@ -64,9 +69,11 @@ class JournalFolders(NamedTuple):
         )
 
     def wipe_temporary(self) -> None:
-        """Remove everything under ``tmp/`` (spec 7: wipe temporary files on startup)."""
+        """Remove every file under ``tmp/`` (spec 7: wipe temporary files on startup). A folder in it is not the store's."""
         for name in self.temporary.names():
-            self.temporary.unlink(name)
+            status = self.temporary.status(name)
+            if status is not None and status.kind != "directory":
+                self.temporary.unlink(name)
 
     def close(self) -> None:
         """Close all of them."""

@@ -30,8 +30,9 @@ from rap_journal.layout import WITNESS, checkpoint_name, keys_name
 from rap_journal.limits import BATCH_DELAY_MS, QUARANTINE_BYTES_MAX, SEGMENT_BYTES_DEFAULT, WITNESS_IDLE_MS
 from rap_journal.markers import Marker, read_marker, write_marker
 from rap_journal.payload import StrictHead
-from rap_journal.recovery import Base, Examined, examine, prepare, truncate_closed
+from rap_journal.recovery import Base, Examined, examine
 from rap_journal.recovery_report import RecoveryReport
+from rap_journal.repair import prepare, repair_closed, repair_copies
 from rap_journal.sealed_files import install_file
 from rap_journal.sealing import KeyRing, key_check_value
 from rap_journal.segment_writer import SegmentWriter, WriterIdentity
@@ -87,13 +88,18 @@ class Unlocked(NamedTuple):
 
 
 def unlock(root: Directory, setup: Setup) -> Unlocked:
-    """Read the marker, open folders and keys.
+    """Read the marker, open folders and keys. `root` is closed with the journal, and where this fails.
 
-    Raises `DamageError` (no marker, no key file), `FormatTooNew`, `KeyUnavailable`, `KeyLost`, `KeyTampered`, `OSError`.
+    Raises `DamageError` (no marker, no key file), `FormatTooNew`, `KeyUnavailable`, `KeyLost`, `KeyTampered`, `UnsafeFile`, `OSError`.
     """
-    marker = read_marker(root).marker
-    folders = JournalFolders.open(root, setup.specs, may_repair=True)
-    return Unlocked(root, folders, Keys(marker, open_key_ring(root, setup, marker)))
+    opened: Directory | JournalFolders = root
+    try:
+        marker = read_marker(root).marker
+        opened = folders = JournalFolders.open(root, setup.specs, may_repair=True)
+        return Unlocked(root, folders, Keys(marker, open_key_ring(root, setup, marker)))
+    except BaseException:
+        opened.close()
+        raise
 
 
 class Journal:
@@ -130,7 +136,7 @@ class Journal:
         )  # fmt: skip
         with root.create(WITNESS) as file:
             file.write_at(0, bytes(2 * WITNESS_SLOT_BYTES))
-            writer = WitnessWriter(file, marker.journal_id, ring, setup.randomness, 0)
+            writer = WitnessWriter(file, marker.journal_id, ring, setup.randomness)
             point = WitnessPoint(bytes(16), 0, bytes(16), 0, 0, 0, 0)
             for _slot in range(2):
                 writer.write(point, SealedPart((), floors))
@@ -148,12 +154,20 @@ class Journal:
     def recover(cls, unlocked: Unlocked, setup: Setup, projections: RecoveringProjections) -> "Journal":
         """Recover an unlocked journal and make it ready to write. The caller holds the store's lock.
 
-        Raises `DamageError` (no witness, foreign files), `FormatTooNew`, `OSError`.
+        Raises `DamageError` (no witness, foreign files), `SealBroken` (the witness was tampered with), `FormatTooNew`,
+        `KeyUnavailable` (a segment needs another key), `UnsafeFile`, `OSError`; the folders are closed then.
         """
+        try:
+            return cls._recover(unlocked, setup, projections)
+        except BaseException:
+            unlocked.folders.close()
+            raise
+
+    @classmethod
+    def _recover(cls, unlocked: Unlocked, setup: Setup, projections: RecoveringProjections) -> "Journal":
         root, folders, keys = unlocked
         marker = keys.marker
-        witness = read_witness(root)
-        slot = require_slot(witness, marker.journal_id, f"{root.name}/{WITNESS}")
+        slot = require_slot(read_witness(root), marker.journal_id, f"{root.name}/{WITNESS}")
         sealed = open_slot(slot, keys.ring)
         inventory = take_inventory(folders.journal, marker.journal_id)
         base = load_base(folders, keys, setup)
@@ -164,25 +178,25 @@ class Journal:
         if examined.report.is_tampered:
             journal = cls(folders, setup, keys, examined.report, sealed.floors, None)
         else:
-            truncate_closed(folders, inventory)
+            repair_closed(folders, inventory, quarantine_bytes_max=setup.quarantine_bytes_max)
+            repaired = repair_copies(root, folders, setup.key_folders)
             epoch = Epoch(1 + max([slot.point.epoch] + [segment.header.epoch for segment in inventory.chain]))
-            journal = cls._writable(
-                root, folders, setup, keys, examined, slot, sealed, projections, inventory.number_max + 1, epoch
-            )
+            next_number = 1 + max(slot.point.segment, inventory.number_max)
+            journal = cls._writable(unlocked, setup, examined, slot, sealed, projections, next_number, epoch)
+            journal.report = journal.report._replace(findings=journal.report.findings + repaired)
         folders.wipe_temporary()
         journal.node_us = examined.node_us
         return journal
 
     @classmethod
     def _writable(
-        cls, root: Directory, folders: JournalFolders, setup: Setup, keys: Keys, examined: Examined, slot: Slot, sealed: SealedPart,
+        cls, unlocked: Unlocked, setup: Setup, examined: Examined, slot: Slot, sealed: SealedPart,
         projections: RecoveringProjections, next_number: int, epoch: Epoch,
     ) -> "Journal":  # fmt: skip
+        root, folders, keys = unlocked
         ready = prepare(folders, examined, slot.point.lsn, quarantine_bytes_max=setup.quarantine_bytes_max)
         incarnation = setup.randomness(16)
         marker = keys.marker
-        file = examined.end.file
-        is_longer = file is not None and file.size > ready.predecessor.valid_bytes
         writer = SegmentWriter(
             folders.journal,
             WriterIdentity(marker.journal_id, marker.cluster, incarnation, epoch),
@@ -193,11 +207,11 @@ class Journal:
             predecessor=ready.predecessor,
             cut=ready.cut,
             chain=ready.chain,
-            leftover=file.name if file is not None and is_longer else None,
+            leftover=ready.leftover,
         )
-        witness = WitnessWriter(root.open(WITNESS, writable=True), marker.journal_id, keys.ring, setup.randomness, slot.sequence)
+        witness = WitnessWriter(root.open(WITNESS, writable=True), marker.journal_id, keys.ring, setup.randomness, slot)
         identity = (marker.cluster, incarnation, int(epoch))
-        committer = Committer(writer, witness, slot.point.lsn, examined.heads, projections, identity)
+        committer = Committer(writer, witness, slot.point, examined.heads, projections, identity)
         return cls(folders, setup, keys, ready.report, sealed.floors, committer)
 
     @property
@@ -226,7 +240,7 @@ class Journal:
         return self._committer is not None and self._committer.is_poisoned
 
     def submit(self, records: Sequence[Any], *, strict: bool, privileged: bool) -> Ticket:
-        """Queue records for one frame. Raises `Poisoned`, `MisuseError` (too large) or `FailClosed`."""
+        """Queue records for one frame. Raises `Poisoned`, `MisuseError` (too large, none, or closed) or `FailClosed`."""
         return self._writing().submit(records, strict=strict, privileged=privileged)
 
     def wait(self, ticket: Ticket) -> None:
@@ -234,11 +248,11 @@ class Journal:
         self._writing().wait(ticket)
 
     def flush(self) -> None:
-        """Commit everything that waits."""
+        """Commit everything that waits; raises `NoSpace`, `OutcomeUnknown` or `Poisoned` where some of it was not written."""
         self._writing().flush()
 
     def tick(self, boot_us: int) -> None:
-        """Do what time asks for: commit batches that waited long enough, bring an idle witness up to date."""
+        """Do what time asks for: commit batches that waited long enough, bring an idle witness up to date. Raises like `flush`."""
         committer = self._writing()
         oldest = committer.oldest_waiting_boot_us()
         if oldest is not None and boot_us - oldest >= self.setup.batch_delay_ms * 1000:
@@ -246,22 +260,36 @@ class Journal:
         if committer.witnessed_lsn < committer.durable_lsn and boot_us - committer.durable_boot_us >= WITNESS_IDLE_MS * 1000:
             committer.write_witness()
 
+    def bring_witness_up(self) -> None:
+        """Let the witness vouch for everything durable, so that a reader beside this writer sees all of it."""
+        self._writing().write_witness()
+
     def seal_active(self) -> int:
-        """Commit what waits, close the active segment and witness it; returns the LSN up to which files no longer change."""
-        committer = self._writing()
-        committer.while_idle(SegmentWriter.seal)
-        committer.write_witness()
-        return committer.durable_lsn
+        """Commit what waits, close the active segment and witness it; returns the LSN up to which files no longer change.
+
+        What had no room is not in it, and its waiters know. Raises `OutcomeUnknown` or `Poisoned`.
+        """
+        return self._writing().seal()
 
     def close(self) -> None:
-        """Commit what waits, truncate, witness, close. A poisoned or read-only journal is only closed."""
-        if self._committer is not None:
-            try:
-                if not self._committer.is_poisoned:
-                    self.seal_active()
-            finally:
+        """Commit what waits, truncate, witness, close. A poisoned or read-only journal is only closed.
+
+        Raises `NoSpace` where something that waited had no room, and `OutcomeUnknown`; all is closed then, too.
+        """
+        try:
+            if self._committer is not None and not self._committer.is_poisoned:
+                self._flush_and_seal(self._committer)
+        finally:
+            if self._committer is not None:
                 self._committer.close()
-        self.folders.close()
+            self.folders.close()
+
+    def _flush_and_seal(self, committer: Committer) -> None:
+        try:
+            committer.flush()
+        finally:
+            if not committer.is_poisoned:
+                committer.seal()
 
     def _writing(self) -> Committer:
         if self._committer is None:
@@ -316,8 +344,7 @@ def write_checkpoint_set(journal: Journal, anchor: Anchor, contents: Mapping[int
         journal.folders, setup.specs, anchor, contents,
         journal_id=keys.marker.journal_id, fold_set=setup.fold_set, keys=keys.ring, randomness=setup.randomness,
     )  # fmt: skip
-    for spec in setup.specs:
-        folder = journal.folders.classes[spec.number]
+    for folder in journal.folders.classes.values():
         for lsn in list_checkpoints(folder)[1:-2]:
             folder.unlink(checkpoint_name(lsn))
         folder.sync()

@@ -51,6 +51,7 @@ from rap_journal.format import (
 from rap_journal.markers import ProviderKind
 from rap_journal.sealing import DATA_KEY_BYTES, SealBroken, authenticate, key_check_value, unwrap_key, wrap_key
 
+_KEYS_BYTES_MIN = KEYS_HEADER_BYTES + KEYS_SLOT_BYTES + 64
 _KEYS_BYTES_MAX = KEYS_HEADER_BYTES + KEYS_SLOT_COUNT_MAX * KEYS_SLOT_BYTES + 64
 
 
@@ -107,7 +108,7 @@ def read_key_file(directory: Directory, name: str) -> KeyFile:
     """Read and check a key file. Raises `FileNotFoundError`, `DamageError`, `FormatTooNew`; takes no key."""
     data = read_whole(directory, name, _KEYS_BYTES_MAX)
     path = f"{directory.name}/{name}"
-    if len(data) > _KEYS_BYTES_MAX or hashlib.sha256(data[:-32]).digest() != data[-32:]:
+    if not _KEYS_BYTES_MIN <= len(data) <= _KEYS_BYTES_MAX or hashlib.sha256(data[:-32]).digest() != data[-32:]:
         raise DamageError(f"{path} is not the key file that was written; it was left alone.", file=path, reason="bad_digest")
     magic, version, slot_count, generation, journal_id, key_check, zero_1, zero_2 = KEYS_HEADER.unpack_from(data)
     if magic != KEYS_MAGIC or len(data) != KEYS_HEADER_BYTES + slot_count * KEYS_SLOT_BYTES + 64:
@@ -118,6 +119,12 @@ def read_key_file(directory: Directory, name: str) -> KeyFile:
         )
     slots = tuple(_decode_slot(data, KEYS_HEADER_BYTES + index * KEYS_SLOT_BYTES, path) for index in range(slot_count))
     return KeyFile(generation, journal_id, key_check, slots, data[:-64], data[-64:-32])
+
+
+def key_file_bytes(file: KeyFile) -> bytes:
+    """The bytes that `file` was read from."""
+    content = file.authenticated + file.authenticator
+    return content + hashlib.sha256(content).digest()
 
 
 def open_keys(file: KeyFile, provider: KeyProvider) -> bytes:

@@ -25,11 +25,11 @@ JOIN_PREFIX = ".join-"
 KEY_FOLDERS = ("identity", "trust")
 """Class folders that each hold a copy of the key file."""
 
-_SEGMENT = re.compile(r"(\d{8,12})-(\d{8,10})")
-_CHECKPOINT = re.compile(r"checkpoint-(\d{16})")
+_SEGMENT = re.compile(r"([0-9]{8,12})-([0-9]{8,10})")
+_CHECKPOINT = re.compile(r"checkpoint-([0-9]{16})")
 _DOCUMENT = re.compile(r"document-([0-9a-f]{32})")
-_KEYS = re.compile(r"keys-(\d{8})")
-_QUARANTINED = re.compile(r"(\d{8,12})-(\d{8,12})-([0-9a-f]{16})")
+_KEYS = re.compile(r"keys-([0-9]{8})")
+_QUARANTINED = re.compile(r"([0-9]{8,12})-([0-9]{8,12})-([0-9a-f]{16})")
 
 
 def segment_name(number: SegmentNumber, epoch: Epoch) -> str:

@@ -25,11 +25,19 @@ from rap_journal.records import Record, StrictLink
 
 
 class StrictHead(NamedTuple):
-    """The newest strict record of a class: LSN, chain digest up to it, and how many there are."""
+    """The newest strict record of a class: LSN, chain digest up to it, and how many there are.
+
+    A digest of zeros with an LSN stands for a record that is known to have been there, and nothing more is known of it.
+    """
 
     lsn: int = 0
     digest: bytes = bytes(DIGEST_BYTES)
     record_count: int = 0
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the digest says something."""
+        return any(self.digest)
 
 
 class StrictHeads:
@@ -48,6 +56,10 @@ class StrictHeads:
     def copy(self) -> "StrictHeads":
         """An independent copy."""
         return StrictHeads(self._heads.items())
+
+    def move(self, state_class: int, head: StrictHead) -> None:
+        """Go on from `head`, which was not read: the records up to it are lost."""
+        self._heads[state_class] = head
 
     def link_next(self, record: Record) -> Record:
         """`record`, which must have its LSN, with its link set; the head moves to it."""

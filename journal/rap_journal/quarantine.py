@@ -59,6 +59,9 @@ def keep(folder: Directory, temporary: Directory, piece: Piece, bytes_max: int) 
             len(piece.data), piece.after_lsn, sha256, b"",
         )[:_CHECKED_BYTES]  # fmt: skip
         install_file(temporary, folder, name, head + hashlib.sha256(head).digest()[:24] + piece.data)
+    else:
+        # Whoever gave it its name may have been killed before the folder was synced, and the cut comes next.
+        folder.sync()
     _make_room(folder, name, bytes_max)
     return name
 

@@ -8,9 +8,9 @@ Rules this file keeps:
 
 Facts
     remnant   what stands behind the last frame that continues the chain (see `scanner.Remnant`)
-    vouched   somebody names an LSN beyond that frame as durable
+    vouched   somebody names an LSN beyond that frame as durable, or a later segment was begun
     torn      what the header of the frame at the end says, if it can be read
-    witness   whether the witness's digest is the digest the chain has at the witness's LSN
+    witness   whether the chain has the digests that the witness and the checkpoints name at their LSNs
 
 Table (``-`` stands for any)::
 
@@ -25,7 +25,8 @@ Table (``-`` stands for any)::
     agrees     long         -        -           TAIL_DAMAGED
 
 DIVERGED
-    The journal holds other frames than those the witness saw. No crash does that: a file was replaced or rolled back. Fail closed.
+    The journal holds other frames than those the witness saw, or those that a checkpoint was made of. No crash does that: a file was
+    replaced or rolled back. Fail closed.
 GAP
     Bytes were damaged in the middle; history goes on behind them. What the gap costs is attributed class by class.
 CLEAN

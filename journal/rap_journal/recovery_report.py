@@ -60,10 +60,11 @@ class RecoveryReport(NamedTuple):
 
     Attributes:
         cluster: whose journal.
-        verdict: of the tail.
+        verdict: of the tail; that of the recovery before, where it was killed between its cut and its first record; `DIVERGED`
+            where anything was tampered with.
         findings: in the order in which they were made; empty for a clean opening.
         losses: by class; a strict class among them means fail closed or repair.
-        is_tampered: authenticated bytes did not authenticate, or the journal is not the one the witness saw.
+        is_tampered: authenticated bytes did not authenticate, or the journal is not the one the witness and the checkpoints saw.
         cautious: names of the classes that must take their most cautious reading.
         checkpoint_lsn: LSN replay started behind.
         last_lsn: LSN of the last record recovered.
@@ -86,9 +87,9 @@ class RecoveryReport(NamedTuple):
     @property
     def is_clean(self) -> bool:
         """Whether there is nothing to report."""
-        return not self.findings
+        return not (self.findings or self.losses)
 
     @property
     def is_damage(self) -> bool:
         """Whether anything but a torn tail was found."""
-        return any(finding.verdict in IS_DAMAGE for finding in self.findings)
+        return bool(self.losses) or any(finding.verdict in IS_DAMAGE for finding in self.findings)

@@ -56,7 +56,7 @@ class Scan(NamedTuple):
         end: offset behind the last frame.
         reason: why no frame stands at `end` (a stable word); "end" at the clean end.
         remnant: what stands behind `end`.
-        remnant_bytes: length from `end` to the last non-zero byte.
+        remnant_bytes: length from `end` to the later frame, else to the last non-zero byte.
         torn_header: the frame header at `end`, where that much is readable.
         resume: the first later frame that verifies on its own, if any.
     """
@@ -109,13 +109,14 @@ def continues(frame: Frame, chain: Chain) -> bool:
 
 
 def _describe_end(data: bytes, header: SegmentHeader, frames: list[Frame], chain: Chain, end: int, reason: str) -> Scan:
-    remnant_bytes = len(data[end:].rstrip(b"\0"))
-    if not remnant_bytes:
-        return Scan(frames, chain, end, "end", Remnant.NOTHING, 0, None, None)
     resume = _find_later_frame(data, header, chain, end)
     if resume is not None:
-        remnant = Remnant.LATER_FRAME
+        # Looked for first, since there may be many: the rest is then not gone through once more for each.
+        remnant, remnant_bytes = Remnant.LATER_FRAME, resume.offset - end
     else:
+        remnant_bytes = len(data[end:].rstrip(b"\0"))
+        if not remnant_bytes:
+            return Scan(frames, chain, end, "end", Remnant.NOTHING, 0, None, None)
         remnant = Remnant.LONG if remnant_bytes > FRAME_BYTES_MAX else Remnant.SHORT
     torn = read_header(data, end, header.salt, header.epoch)
     return Scan(frames, chain, end, reason, remnant, remnant_bytes, torn if isinstance(torn, FrameHeader) else None, resume)

@@ -34,7 +34,7 @@ import hashlib
 import zlib
 from typing import NamedTuple
 
-from rap_journal.errors import DamageError, FormatTooNew
+from rap_journal.errors import DamageError, FormatTooNew, MisuseError
 from rap_journal.filesystem import Directory
 from rap_journal.format import (
     FLAG_COMPRESSED,
@@ -50,6 +50,7 @@ from rap_journal.limits import CHECKPOINT_BYTES_MAX
 from rap_journal.sealing import KeyRing, Purpose, SealBroken
 
 PURPOSE_NUMBERS = {Purpose.CHECKPOINT: 1, Purpose.DOCUMENT: 2, Purpose.IDENTITY: 3}
+_CONTENT_BYTES_MAX = CHECKPOINT_BYTES_MAX - SEALED_HEADER_BYTES - TAG_BYTES - SEALED_DIGEST_BYTES
 _PURPOSES = {number: purpose for purpose, number in PURPOSE_NUMBERS.items()}
 
 
@@ -77,7 +78,14 @@ class SealedFile(NamedTuple):
 
 
 def encode_sealed_file(name: str, header: SealedHeader, content: bytes, keys: KeyRing, salt: bytes) -> bytes:
-    """The bytes of a sealed file to be called `name` in its folder. `salt` is 32 fresh random bytes."""
+    """The bytes of a sealed file to be called `name` in its folder. `salt` is 32 fresh random bytes.
+
+    Raises `MisuseError` for more content than can be read back.
+    """
+    if len(content) > _CONTENT_BYTES_MAX:
+        raise MisuseError(
+            f"{len(content)} bytes are more than a sealed file may hold; {name} was not written.", file=name, reason="too_large"
+        )
     packed = zlib.compress(content, 1)
     flags, body = (FLAG_COMPRESSED, packed) if len(packed) < len(content) else (0, content)
     head = SEALED_HEADER.pack(
@@ -107,7 +115,7 @@ def decode_sealed_file(name: str, data: bytes, path: str) -> SealedFile:
             file=path,
             reason="sealed_version",
         )
-    if stored_bytes != len(data) - SEALED_HEADER_BYTES - SEALED_DIGEST_BYTES or content_bytes > CHECKPOINT_BYTES_MAX:
+    if stored_bytes != len(data) - SEALED_HEADER_BYTES - SEALED_DIGEST_BYTES or content_bytes > _CONTENT_BYTES_MAX:
         raise _damage(path, "bad_length")
     header = SealedHeader(
         _PURPOSES[purpose], state_class, journal_id, lsn, epoch, chain_digest, fold_set, generation, flags, content_bytes

@@ -87,6 +87,7 @@ class SegmentWriter:
         self._number = 0
         self._offset = 0
         self._prepared = 0
+        self._lacks_spare = False
 
     @property
     def place(self) -> Place:
@@ -95,6 +96,10 @@ class SegmentWriter:
 
     def make_room(self, payload_bytes: int, *, privileged: bool) -> None:
         """See to it that a frame of `payload_bytes` fits. Raises `NoSpace` with nothing changed, or `OSError` when the disk fails."""
+        if self._lacks_spare and not privileged:
+            # The active segment was the spare. It is for the privileged alone until another one stands by.
+            self.ensure_spare()
+            self._lacks_spare = False
         needed = payload_bytes + _FRAME_SLACK_BYTES
         limit = max(self._limit, SEGMENT_HEADER_BYTES + needed + self._reserve)
         if self._file is None or self._offset + needed + (0 if privileged else self._reserve) > limit:
@@ -102,8 +107,11 @@ class SegmentWriter:
         try:
             self._extend(self._offset + needed + self._reserve, limit)
         except NoSpace:
-            if not privileged or self._offset + needed > self._prepared:
+            if not privileged:
                 raise
+            if self._offset + needed > self._prepared:
+                # The reserve is used up, or too small for this frame: the spare is there for that.
+                self._roll(SEGMENT_HEADER_BYTES + needed + self._reserve, privileged=True)
 
     def write(self, payload: bytes, *, record_count: int, class_mask: int, strict: bool) -> Place:
         """Write one frame and sync it. Any exception leaves the outcome unknown: the caller must poison the journal."""
@@ -128,18 +136,19 @@ class SegmentWriter:
     def seal(self) -> None:
         """Close the active segment, truncated to what it holds; the next frame starts a new one."""
         if self._file is not None:
-            file, self._file = self._file, None
-            file.truncate(self._offset)
-            file.sync()
-            file.close()
+            self._file.truncate(self._offset)
+            self._file.sync()
+            self.abandon()
             self._predecessor = self._as_predecessor()
             self._cut = Cut()
 
     def abandon(self) -> None:
-        """Close without touching the disk, after a failure."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Close without touching the disk."""
+        file, self._file = self._file, None
+        if file is not None:
+            # All that counts was synced, or is unknown already.
+            with suppress(OSError):
+                file.close()
 
     def ensure_spare(self) -> None:
         """See to it that a spare, all zeros, stands by. Raises `NoSpace` or `OSError`."""
@@ -166,6 +175,7 @@ class SegmentWriter:
         if self._folder.status(SPARE) is None:
             with suppress(NoSpace):
                 self.ensure_spare()
+        self._lacks_spare = name == SPARE and self._folder.status(SPARE) is None
 
     def _truncate(self, old: File | None, length: int) -> None:
         """Cut what is behind the predecessor's valid end, which the new segment's header names by now."""

@@ -25,7 +25,8 @@ Header, 512 bytes::
        192     8  predecessor_bytes      valid length of the predecessor
        200    16  predecessor_digest     digest of its last frame (of its header, if it has none)
        216     8  cut_bytes              bytes that a recovery cut behind the valid end, 0 if none
-       224     4  cut_label              number of the recovery verdict
+       224     2  cut_label              number of the recovery verdict
+       226     2  cut_class_mask         classes that may have lost records by the cut, as a bit mask
        228     4  predecessor_epoch
        232    32  cut_sha256             of the bytes cut
        264     8  last_strict_lsn        LSN of the last strict record before this segment
@@ -62,11 +63,12 @@ class Predecessor(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """What a recovery cut from the predecessor: length, verdict number and SHA-256 of the bytes."""
+    """What a recovery cut from the predecessor: length, verdict number, SHA-256 of the bytes, and whose records may have gone."""
 
     cut_bytes: int = 0
     label: int = 0
     sha256: bytes = bytes(32)
+    class_mask: int = 0
 
 
 class SegmentHeader(NamedTuple):
@@ -92,7 +94,7 @@ def encode_segment_header(header: SegmentHeader) -> bytes:
     packed = SEGMENT_HEADER.pack(
         SEGMENT_MAGIC, FORMAT_VERSION, header.format_level, SEGMENT_HEADER_BYTES, header.journal_id, header.cluster.encode(),
         header.number, header.epoch, header.key_generation, header.incarnation, before.incarnation, header.first_lsn, header.salt,
-        before.last_lsn, before.valid_bytes, before.digest, cut.cut_bytes, cut.label, before.epoch, cut.sha256,
+        before.last_lsn, before.valid_bytes, before.digest, cut.cut_bytes, cut.label, cut.class_mask, before.epoch, cut.sha256,
         header.last_strict_lsn, before.number, b"", b"",
     )[:SEGMENT_DIGESTED_BYTES]  # fmt: skip
     return packed + hashlib.sha256(packed).digest()
@@ -105,8 +107,8 @@ def decode_segment_header(data: bytes, file: str) -> SegmentHeader:
     fields = SEGMENT_HEADER.unpack_from(data)
     (
         magic, version, level, header_bytes, journal_id, cluster, number, epoch, generation, incarnation, before_incarnation, first_lsn,
-        salt, before_lsn, before_bytes, before_digest, cut_bytes, cut_label, before_epoch, cut_sha256, last_strict, before_number, reserved,
-        digest,
+        salt, before_lsn, before_bytes, before_digest, cut_bytes, cut_label, cut_mask, before_epoch, cut_sha256, last_strict, before_number,
+        reserved, digest,
     ) = fields  # fmt: skip
     if magic != SEGMENT_MAGIC:
         raise _damage(file, "bad_magic")
@@ -120,7 +122,7 @@ def decode_segment_header(data: bytes, file: str) -> SegmentHeader:
         journal_id, cluster.rstrip(b"\0").decode("utf-8", "replace"), SegmentNumber(number), Epoch(epoch), generation, incarnation,
         first_lsn, salt, last_strict,
         Predecessor(before_number, before_incarnation, before_epoch, before_lsn, before_bytes, before_digest),
-        Cut(cut_bytes, cut_label, cut_sha256), level,
+        Cut(cut_bytes, cut_label, cut_sha256, cut_mask), level,
     )  # fmt: skip
 
 

@@ -36,10 +36,12 @@ class Gap(NamedTuple):
         segment: number of the segment.
         offset: first damaged byte in it.
         gap_bytes: damaged bytes; 0 where whole segments are missing or a recovery gave the LSNs up.
-        first_lsn, last_lsn: the LSNs missing.
-        strict_lost: whether a strict record is among them, as the frame behind the gap tells.
-        class_mask: classes of the one damaged frame, where its header can still be read; None: any class.
+        first_lsn, last_lsn: the LSNs missing. None is missing where the last comes before the first: then the bytes are valid and
+            follow on others than those that stand before them.
+        last_strict_lsn: LSN of the last strict record before the end of the gap, as the frame behind it tells.
+        class_mask: classes of the one damaged frame, where its header can still be read, or those that a recovery noted; None: any.
         reason: stable word.
+        given_up: label of the recovery verdict that gave the LSNs up, 0 for bytes that are damaged now.
     """
 
     segment: int
@@ -47,9 +49,20 @@ class Gap(NamedTuple):
     gap_bytes: int
     first_lsn: int
     last_lsn: int
-    strict_lost: bool
+    last_strict_lsn: int
     class_mask: int | None
     reason: str
+    given_up: int = 0
+
+    @property
+    def strict_lost(self) -> bool:
+        """Whether a strict record is among the missing ones."""
+        return self.last_strict_lsn >= self.first_lsn
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether nothing is missing, but other bytes stand in the place of those that were written."""
+        return self.last_lsn < self.first_lsn
 
 
 class SegmentRead(NamedTuple):
@@ -102,12 +115,18 @@ class Walk:
             return handle.read_at(0, length)
 
     def _note_hole(self, file: SegmentFile, previous: Chain | None) -> None:
-        """Report LSNs that no segment holds: before the first one read, or between two."""
+        """Report LSNs that no segment holds: before the first one read, or between two. LSNs must not come twice either."""
         header = file.header
         last_lsn = self._after_lsn if previous is None else previous.last_lsn
         if header.first_lsn > last_lsn + 1:
-            strict_lost = previous is None or header.last_strict_lsn > previous.last_strict_lsn
-            self.gaps.append(Gap(header.number, 0, 0, last_lsn + 1, header.first_lsn - 1, strict_lost, None, "missing_records"))
+            mask, label, reason = None, 0, "missing_records"
+            if header.predecessor.last_lsn == last_lsn and header.cut.label:
+                mask, label, reason = header.cut.class_mask, header.cut.label, "given_up"
+            self.gaps.append(
+                Gap(header.number, 0, 0, last_lsn + 1, header.first_lsn - 1, header.last_strict_lsn, mask, reason, label)
+            )
+        elif previous is not None and header.first_lsn <= last_lsn:
+            self.gaps.append(Gap(header.number, 0, 0, header.first_lsn, header.first_lsn - 1, 0, None, "other_history"))
 
     def _scan(self, file: SegmentFile, data: bytes, successor: SegmentHeader | None) -> list[Frame]:
         header = file.header
@@ -126,24 +145,19 @@ class Walk:
 
     def _closed_chain(self, scan: Scan, header: SegmentHeader, successor: SegmentHeader, length: int) -> Chain:
         """The chain at the end of a closed segment. It must end where its successor says; less than that is a gap up to there."""
-        before = successor.predecessor
-        if before.number != header.number or scan.chain.last_lsn >= before.last_lsn:
+        before, number = successor.predecessor, header.number
+        if before.number != number:
             return scan.chain
-        strict_lost = successor.last_strict_lsn > scan.chain.last_strict_lsn
-        mask = _mask_of_torn(scan, before.last_lsn)
-        self.gaps.append(
-            Gap(
-                header.number,
-                scan.end,
-                length - scan.end,
-                scan.chain.last_lsn + 1,
-                before.last_lsn,
-                strict_lost,
-                mask,
-                scan.reason,
+        if scan.chain.last_lsn < before.last_lsn:
+            first_lsn, mask = scan.chain.last_lsn + 1, _mask_of_torn(scan, before.last_lsn)
+            last_strict_lsn = min(successor.last_strict_lsn, before.last_lsn)
+            self.gaps.append(
+                Gap(number, scan.end, length - scan.end, first_lsn, before.last_lsn, last_strict_lsn, mask, scan.reason)
             )
-        )
-        return Chain(before.last_lsn, before.digest, successor.last_strict_lsn)
+            return Chain(before.last_lsn, before.digest, last_strict_lsn)
+        if (scan.chain.last_lsn, scan.chain.digest) != (before.last_lsn, before.digest):
+            self.gaps.append(Gap(number, scan.end, 0, before.last_lsn + 1, before.last_lsn, 0, None, "other_history"))
+        return scan.chain
 
 
 def first_segment_to_read(inventory: Inventory, after_lsn: int) -> int:
@@ -179,9 +193,17 @@ def _no_randomness(length: int) -> bytes:
 
 def _gap_before(scan: Scan, number: int, resume: Frame) -> Gap:
     last_lsn = resume.header.first_lsn - 1
-    strict_lost = resume.header.last_strict_lsn > scan.chain.last_strict_lsn
     mask = _mask_of_torn(scan, last_lsn)
-    return Gap(number, scan.end, resume.offset - scan.end, scan.chain.last_lsn + 1, last_lsn, strict_lost, mask, scan.reason)
+    return Gap(
+        number,
+        scan.end,
+        resume.offset - scan.end,
+        scan.chain.last_lsn + 1,
+        last_lsn,
+        resume.header.last_strict_lsn,
+        mask,
+        scan.reason,
+    )
 
 
 def _mask_of_torn(scan: Scan, last_lsn: int) -> int | None:

@@ -6,6 +6,8 @@ Rules this file keeps:
 - The readable part says what recovery needs without a key: LSN, digest, place. Heads and floors are sealed, and the seal's tag
   authenticates the readable part with them.
 - A witness only ever moves forward: sequence, LSN and epoch never fall.
+- Before the first write of an opening, the slot that was read is written again and synced: it may be valid in the page cache
+  only, and a power cut during the next write would then leave no slot at all.
 
 Slot, 4096 bytes::
 
@@ -130,15 +132,25 @@ def open_slot(slot: Slot, keys: KeyRing) -> SealedPart:
 class WitnessWriter:
     """Writes the two slots in turn. One per opening; not thread-safe: the journal's committer is its only caller."""
 
-    def __init__(self, file: File, journal_id: bytes, keys: KeyRing, randomness: Callable[[int], bytes], sequence: int) -> None:
+    def __init__(
+        self, file: File, journal_id: bytes, keys: KeyRing, randomness: Callable[[int], bytes], newest: Slot | None = None
+    ) -> None:
+        """`newest` is the slot that holds; None in a new file."""
         self._file = file
         self._journal_id = journal_id
         self._keys = keys
         self._randomness = randomness
-        self._sequence = sequence
+        self._sequence = newest.sequence if newest else 0
+        self._unsure = newest
 
     def write(self, point: WitnessPoint, sealed_part: SealedPart) -> None:
-        """Make `point` the witness, durable on return. Raises `OSError`; then the other slot still holds the point before."""
+        """Make `point` the witness, durable on return.
+
+        Raises `OSError`; then the other slot still holds the point before. Raises `MisuseError` for floors that do not fit.
+        """
+        if self._unsure is not None:
+            self._put(self._unsure.sequence, self._unsure.stored)
+            self._unsure = None
         sequence = self._sequence + 1
         salt = self._randomness(SALT_BYTES)
         body = encode([[[number, *head] for number, head in sealed_part.heads], sealed_part.floors])
@@ -153,13 +165,16 @@ class WitnessWriter:
         )  # fmt: skip
         block = header + self._keys.seal(Purpose.WITNESS, self._keys.current, salt, header, body)
         block = block.ljust(_DIGEST_AT, b"\0")
-        self._file.write_at((sequence & 1) * WITNESS_SLOT_BYTES, block + hashlib.sha256(block).digest()[:DIGEST_BYTES])
-        self._file.sync()
+        self._put(sequence, block + hashlib.sha256(block).digest()[:DIGEST_BYTES])
         self._sequence = sequence
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _put(self, sequence: int, block: bytes) -> None:
+        self._file.write_at((sequence & 1) * WITNESS_SLOT_BYTES, block)
+        self._file.sync()
 
 
 def _decode_slot(block: bytes, index: int, name: str) -> Slot | None:

@@ -1,0 +1,150 @@
+"""The key hierarchy: what it derives, what it seals, and that nothing moved or changed unseals."""
+
+import json
+from typing import Any
+
+import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from rap_journal.errors import KeyUnavailable
+from rap_journal.sealing import (
+    KeyRing,
+    Purpose,
+    SealBroken,
+    authenticate,
+    hkdf,
+    key_check_value,
+    unwrap_key,
+    wrap_key,
+)
+from tests.shared_data import shared_data
+
+JOURNAL_ID = b"j" * 16
+SALT = b"s" * 32
+
+
+def vectors(name: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Group and test of every vector in a Wycheproof file."""
+    groups = json.loads(shared_data("wycheproof", name).read_text(encoding="utf-8"))["testGroups"]
+    return [(group, test) for group in groups for test in group["tests"]]
+
+
+@pytest.fixture
+def ring() -> KeyRing:
+    return KeyRing(JOURNAL_ID, {1: b"a" * 32, 2: b"b" * 32}, 2)
+
+
+def test_hkdf_agrees_with_all_50_valid_wycheproof_vectors_over_its_32_bytes() -> None:
+    # HKDF expands to a longer output by appending: what is asked for is a prefix of, or begins with, the 32 bytes used here.
+    valid = [test for _group, test in vectors("hkdf_sha256_test.json") if test["result"] == "valid"]
+    for test in valid:
+        ours = hkdf(bytes.fromhex(test["ikm"]), bytes.fromhex(test["salt"]), bytes.fromhex(test["info"]))
+        length = min(len(ours), test["size"])
+        assert ours[:length] == bytes.fromhex(test["okm"])[:length], test["tcId"]
+    assert len(valid) == 50
+
+
+def test_the_cipher_agrees_with_all_37_wycheproof_vectors_of_its_key_and_nonce_length() -> None:
+    ours = [test for group, test in vectors("aes_gcm_test.json") if (group["keySize"], group["ivSize"]) == (256, 96)]
+    for test in ours:
+        key, nonce, associated, message = (bytes.fromhex(test[name]) for name in ("key", "iv", "aad", "msg"))
+        sealed = bytes.fromhex(test["ct"] + test["tag"])
+        if test["result"] == "valid":
+            assert AESGCM(key).encrypt(nonce, message, associated) == sealed
+            assert AESGCM(key).decrypt(nonce, sealed, associated) == message
+        else:
+            with pytest.raises(InvalidTag):
+                AESGCM(key).decrypt(nonce, sealed, associated)
+    assert len(ours) == 37
+
+
+def test_what_was_sealed_unseals(ring: KeyRing) -> None:
+    sealed = ring.seal(Purpose.DOCUMENT, 1, SALT, b"place", b"content")
+    assert len(sealed) == len(b"content") + 16
+    assert ring.unseal(Purpose.DOCUMENT, 1, SALT, b"place", sealed) == b"content"
+
+
+@pytest.mark.parametrize(
+    ("purpose", "generation", "salt", "associated"),
+    [
+        (Purpose.CHECKPOINT, 1, SALT, b"place"),
+        (Purpose.DOCUMENT, 2, SALT, b"place"),
+        (Purpose.DOCUMENT, 1, b"t" * 32, b"place"),
+        (Purpose.DOCUMENT, 1, SALT, b"elsewhere"),
+    ],
+    ids=["another purpose", "another generation", "another salt", "another place"],
+)
+def test_sealed_bytes_unseal_only_where_and_for_what_they_were_sealed(
+    ring: KeyRing, purpose: Purpose, generation: int, salt: bytes, associated: bytes
+) -> None:
+    sealed = ring.seal(Purpose.DOCUMENT, 1, SALT, b"place", b"content")
+    with pytest.raises(SealBroken) as caught:
+        ring.unseal(purpose, generation, salt, associated, sealed)
+    assert caught.value.reason == "seal_broken"
+
+
+def test_another_journal_with_the_same_data_key_derives_other_keys(ring: KeyRing) -> None:
+    sealed = ring.seal(Purpose.DOCUMENT, 1, SALT, b"", b"content")
+    other = KeyRing(b"k" * 16, {1: b"a" * 32}, 1)
+    with pytest.raises(SealBroken):
+        other.unseal(Purpose.DOCUMENT, 1, SALT, b"", sealed)
+
+
+@pytest.mark.parametrize("length", [0, 1, 15])
+def test_fewer_bytes_than_a_tag_do_not_unseal(ring: KeyRing, length: int) -> None:
+    with pytest.raises(SealBroken):
+        ring.unseal(Purpose.DOCUMENT, 1, SALT, b"", bytes(length))
+
+
+def test_every_flipped_bit_of_a_sealed_content_is_noticed(ring: KeyRing) -> None:
+    sealed = ring.seal(Purpose.WITNESS, 2, SALT, b"", b"four")
+    for bit in range(8 * len(sealed)):
+        changed = bytearray(sealed)
+        changed[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(SealBroken):
+            ring.unseal(Purpose.WITNESS, 2, SALT, b"", bytes(changed))
+
+
+def test_a_segment_key_is_bound_to_the_digest_of_the_whole_header(ring: KeyRing) -> None:
+    sealed = ring.segment_cipher(1, SALT, b"d" * 32).encrypt(bytes(12), b"content", b"")
+    assert ring.segment_cipher(1, SALT, b"d" * 32).decrypt(bytes(12), sealed, b"") == b"content"
+    with pytest.raises(InvalidTag):
+        ring.segment_cipher(1, SALT, b"e" * 32).decrypt(bytes(12), sealed, b"")
+
+
+def test_a_generation_without_a_key_is_unavailable(ring: KeyRing) -> None:
+    with pytest.raises(KeyUnavailable) as caught:
+        ring.segment_cipher(3, SALT, b"")
+    assert caught.value.reason == "unknown_generation"
+    assert caught.value.action == "retry"
+
+
+def test_a_wrapped_key_unwraps_with_the_same_key_salt_and_place_only() -> None:
+    wrapped = wrap_key(b"p" * 32, SALT, b"place", b"d" * 32)
+    assert len(wrapped) == 48
+    assert unwrap_key(b"p" * 32, SALT, b"place", wrapped) == b"d" * 32
+    for key, salt, place in ((b"q" * 32, SALT, b"place"), (b"p" * 32, b"t" * 32, b"place"), (b"p" * 32, SALT, b"other")):
+        with pytest.raises(SealBroken) as caught:
+            unwrap_key(key, salt, place, wrapped)
+        assert caught.value.reason == "wrong_key"
+
+
+def test_a_check_value_and_an_authenticator_belong_to_one_key_and_one_journal() -> None:
+    assert len(key_check_value(b"a" * 32, JOURNAL_ID)) == 16
+    values = {key_check_value(key, journal) for key in (b"a" * 32, b"b" * 32) for journal in (JOURNAL_ID, b"k" * 16)}
+    assert len(values) == 4
+    codes = {
+        authenticate(key, journal, content)
+        for key in (b"a" * 32, b"b" * 32)
+        for journal in (JOURNAL_ID, b"k" * 16)
+        for content in (b"x", b"y")
+    }
+    assert len(codes) == 8
+
+
+def test_neither_a_ring_nor_an_error_shows_a_key(ring: KeyRing) -> None:
+    assert repr(ring) == "KeyRing(generations=[1, 2], current=2)"
+    with pytest.raises(SealBroken) as caught:
+        unwrap_key(b"p" * 32, SALT, b"", wrap_key(b"q" * 32, SALT, b"", b"d" * 32))
+    assert "pppp" not in str(caught.value) and "qqqq" not in str(caught.value)
