@@ -121,7 +121,7 @@ class ClusterState:
         return live_status(self._context, self.recovery, self._protection)
 
     def allows(self, operation: Operation) -> Allowed:
-        """The one gate for high-risk work: `.ok`, `.reason`, `.seconds_left`.
+        """The one gate for high-risk work: `.ok`, `.reason`, `.until`.
 
         The first question after a reboot writes down that time runs, durably: where that fails the answer is no.
         """
@@ -194,10 +194,15 @@ class ClusterState:
     ) -> Subscription:
         """Call `callback` for every event from now on, in order, on a thread of its own; `kinds` names event kinds to be told of.
 
-        `after`: LSN already seen; None for "from now on".
+        `after`: LSN already seen, such as the cursor of an earlier subscription; None for "from now on". Raises `HistoryGone` where
+        events behind it are not kept any more, `NoSuchRecord` where it is beyond the last one.
         """
-        subscription = Subscription(callback, kinds, self._core.journal.durable_lsn if after is None else after)
-        self._core.subscriptions.add(subscription)
+        core = self._core
+        durable_lsn = core.journal.durable_lsn
+        start = durable_lsn if after is None else after
+        core.require_history(start)
+        subscription = Subscription(callback, kinds, after=start, catch_up=core.history_after, is_behind=start < durable_lsn)
+        core.subscriptions.add(subscription)
         subscription.start()
         return subscription
 

@@ -17,15 +17,16 @@ Example::
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rap_journal.batches import Ticket
 from rap_journal.clock import Clock, Instant
 from rap_journal.deterministic_cbor import encode
-from rap_journal.errors import MisuseError, NoSpace, Poisoned
+from rap_journal.errors import HistoryGone, MisuseError, NoSpace, NoSuchRecord, Poisoned
 from rap_journal.filesystem import Directory
 from rap_journal.journal import Journal, Setup, Unlocked, unlock
+from rap_journal.reader import JournalReader
 from rap_journal.records import Record
 from rap_journal.sealed_store import load_document, store_document
 from rap_journal.space import no_space_means
@@ -190,6 +191,34 @@ class JournaledState:
         with self.lock:
             self.require_open()
         self.journal.flush()
+
+    def history_after(self, lsn: int) -> Iterator[Record]:
+        """Every durable record after `lsn`, read from the journal beside the writer. Raises `HistoryGone`, `NoSuchRecord`, `OSError`."""
+        self.journal.bring_witness_up()
+        with JournalReader.open(self._directory(), self._setup, live=True) as reader:
+            self._require_kept(reader, lsn)
+            for _frame, records in reader.records(lsn):
+                yield from records
+
+    def require_history(self, lsn: int) -> None:
+        """Raise `HistoryGone` or `NoSuchRecord` where the events right behind `lsn` cannot be told."""
+        if lsn == self.journal.durable_lsn:
+            return
+        self.journal.bring_witness_up()
+        with JournalReader.open(self._directory(), self._setup, live=True) as reader:
+            self._require_kept(reader, lsn)
+
+    def _require_kept(self, reader: JournalReader, lsn: int) -> None:
+        if lsn > reader.horizon.lsn:
+            raise NoSuchRecord(f"LSN {lsn} is beyond the last record of {self.name}, {reader.horizon.lsn}.", cluster=self.name, lsn=lsn)
+        first_lsn = reader.inventory.chain[0].header.first_lsn if reader.inventory.chain else 1
+        if lsn + 1 < first_lsn:
+            raise HistoryGone(
+                f"the events behind LSN {lsn} of {self.name} are not kept any more: the oldest is {first_lsn}.",
+                oldest_lsn=first_lsn,
+                cluster=self.name,
+                lsn=lsn,
+            )
 
     def tick(self) -> None:
         """Do what time asks for. Having no space is not an error here: what waits goes on waiting, and is tried again after a while."""

@@ -10,6 +10,7 @@ Example::
     if cluster.allows(Operation.RESOLVE_SECRET).ok: ...
 """
 
+from datetime import UTC, datetime
 from enum import Enum
 from typing import NamedTuple
 
@@ -35,12 +36,17 @@ class Allowed(NamedTuple):
     Attributes:
         ok: whether the operation may go ahead.
         reason: "ok", or the first thing that stands against it.
-        seconds_left: for how long the answer holds at most; 0 when not ok.
+        until_us: node time, in microseconds, until which the answer holds at most; None when not ok.
     """
 
     ok: bool
     reason: str
-    seconds_left: int
+    until_us: int | None
+
+    @property
+    def until(self) -> datetime | None:
+        """`until_us` as a date in UTC: what node time takes for the time of day."""
+        return datetime.fromtimestamp(self.until_us / 1_000_000, UTC) if self.until_us is not None else None
 
 
 def decide_allowed(
@@ -61,5 +67,5 @@ def decide_allowed(
     )
     for stands_against, reason in obstacles:
         if stands_against:
-            return Allowed(False, reason, 0)
-    return Allowed(True, "ok", seconds_left)
+            return Allowed(False, reason, None)
+    return Allowed(True, "ok", now.node_us + seconds_left * 1_000_000)

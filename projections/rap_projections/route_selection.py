@@ -18,6 +18,7 @@ Example::
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from rap_projections.documents import RouteCandidate
@@ -93,6 +94,11 @@ class SelectedRoute(NamedTuple):
     alternatives: tuple[str, ...]
     causes: tuple[int, ...]
     lsn: int = 0
+
+    @property
+    def expires_at(self) -> datetime:
+        """`expires_us` as a date in UTC: what node time takes for the time of day."""
+        return datetime.fromtimestamp(self.expires_us / 1_000_000, UTC)
 
 
 PeerLookup = Callable[[str], PeerFacts | None]

@@ -3,8 +3,9 @@
 Rules this file keeps:
 
 - A subscriber is told only of what is durable and visible.
-- Nothing a subscriber does can delay or fail an append: it reads from the journal at its own pace, and is only woken.
-- A callback that raises is told of the same event again later, at most `ATTEMPTS_MAX` times; then it is passed over and counted.
+- Nothing a subscriber does can delay or fail an append. What it is slow to take it reads from the journal later, at its own pace:
+  memory holds a bounded queue, and no event is left out.
+- A callback that raises is told of the same event again, at most `ATTEMPTS_MAX` times; then it is passed over and counted.
 
 Example::
 
@@ -14,14 +15,15 @@ Example::
 
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
+from rap_journal.errors import StateStoreError
 from rap_journal.records import Record
 from rap_projections.event_kinds import Event, event_of, kind_of
 
-QUEUE_MAX = 65_536
-"""Records one subscriber may be behind before the oldest are dropped and counted."""
+QUEUE_MAX = 4096
+"""Records held in memory for one subscriber; one that is further behind reads from the journal."""
 
 ATTEMPTS_MAX = 3
 
@@ -36,61 +38,96 @@ class Delivered(NamedTuple):
 
 
 class Subscription:
-    """One subscriber. `cursor` is the LSN it has seen everything up to; `lag` how many records wait for it."""
+    """One subscriber.
 
-    def __init__(self, callback: Callable[[Delivered], None], kinds: Collection[str] | None, after: int) -> None:
+    Attributes:
+        cursor: LSN up to which everything was delivered; hand it over as `after` to go on from there.
+        passed_over: events whose callback raised every time.
+        error: what ended the delivery, if anything did.
+    """
+
+    def __init__(
+        self,
+        callback: Callable[[Delivered], None],
+        kinds: Collection[str] | None,
+        *,
+        after: int,
+        catch_up: Callable[[int], Iterable[Record]],
+        is_behind: bool,
+    ) -> None:
         self._callback = callback
         self._kinds = frozenset(kinds) if kinds is not None else None
+        self._catch_up = catch_up
         self._queue: deque[Record] = deque()
         self._changed = threading.Condition()
-        self._cancelled = False
+        self._is_behind = is_behind
+        self._is_busy = False
+        self._is_cancelled = False
+        self._newest = after
         self.cursor = after
-        self.dropped = 0
+        self.passed_over = 0
+        self.error: StateStoreError | OSError | None = None
         self._thread = threading.Thread(target=self._run, name="rap-subscription", daemon=True)
 
     @property
     def lag(self) -> int:
-        """Records that wait to be delivered."""
-        return len(self._queue)
+        """LSNs committed and not yet delivered, as far as this subscriber has heard."""
+        return max(0, self._newest - self.cursor)
 
     def start(self) -> None:
         """Begin delivering."""
         self._thread.start()
 
     def offer(self, records: Sequence[Record]) -> None:
-        """Queue committed records; never waits for the subscriber."""
+        """Hear of committed records; never waits for the subscriber."""
         with self._changed:
-            self._queue.extend(record for record in records if record.lsn > self.cursor)
-            while len(self._queue) > QUEUE_MAX:
-                self._queue.popleft()
-                self.dropped += 1
-            self._changed.notify()
+            self._newest = max(self._newest, records[-1].lsn + records[-1].rows - 1)
+            if not self._is_behind:
+                self._queue.extend(records)
+                if len(self._queue) > QUEUE_MAX:
+                    self._is_behind = True
+            self._changed.notify_all()
 
     def cancel(self, timeout_s: float = 5.0) -> None:
         """Stop after the event being delivered; returns when the thread has ended, or after `timeout_s` seconds."""
         with self._changed:
-            self._cancelled = True
-            self._changed.notify()
+            self._is_cancelled = True
+            self._changed.notify_all()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(timeout_s)
 
     def wait_idle(self, timeout_s: float = 5.0) -> bool:
-        """Wait until nothing is queued; False after `timeout_s` seconds."""
+        """Wait until everything heard of is delivered; False after `timeout_s` seconds, or when the delivery ended."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._queue, timeout_s)
+            return self._changed.wait_for(lambda: not (self._queue or self._is_behind or self._is_busy), timeout_s)
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._queue or self._cancelled)
-                if self._cancelled:
-                    return
-                record = self._queue[0]
-            self._deliver(record)
-            with self._changed:
-                self._queue.popleft()
-                self.cursor = max(self.cursor, record.lsn + record.rows - 1)
+                self._is_busy = False
                 self._changed.notify_all()
+                self._changed.wait_for(lambda: self._queue or self._is_behind or self._is_cancelled)
+                if self._is_cancelled:
+                    return
+                self._is_busy = True
+                # What is durable by now is read from the journal; what is offered from here on is queued.
+                is_behind, self._is_behind = self._is_behind, False
+                records: Iterable[Record] = list(self._queue)
+                self._queue.clear()
+            try:
+                self._deliver_all(self._catch_up(self.cursor) if is_behind else records)
+            except (StateStoreError, OSError) as error:
+                self.error = error
+                return
+
+    def _deliver_all(self, records: Iterable[Record]) -> None:
+        for record in records:
+            if self._is_cancelled:
+                return
+            last_lsn = record.lsn + record.rows - 1
+            if last_lsn > self.cursor:
+                self._deliver(record)
+                self.cursor = last_lsn
 
     def _deliver(self, record: Record) -> None:
         event = event_of(record)
@@ -102,7 +139,7 @@ class Subscription:
             except Exception:  # noqa: BLE001  # whatever a subscriber raises is its own; it must not end the delivery to it
                 continue
             return
-        self.dropped += 1
+        self.passed_over += 1
 
 
 class Subscriptions:
