@@ -264,10 +264,13 @@ class Committer:
 
     def _riding_along(self, load: list[Batch]) -> list[Record]:
         """Observations for the frame about to be written: none in a strict one, and never more than fit."""
-        if any(batch.strict for batch in load):
-            return []
-        offered = list(self._projections.waiting(RECORDS_PER_FRAME_MAX - sum(batch.rows for batch in load)))
-        weight = sum(batch.weight for batch in load)
+        rows = weight = 0
+        for batch in load:
+            if batch.strict:
+                return []
+            rows += batch.rows
+            weight += batch.weight
+        offered = list(self._projections.waiting(RECORDS_PER_FRAME_MAX - rows))
         for index, record in enumerate(offered):
             weight += weigh_record(record)
             if weight > WEIGHT_MAX and (load or index):
@@ -284,7 +287,7 @@ class Committer:
         """Memory, witness, notification: in this order, after the disk."""
         self.frames_written += 1
         self._projections.apply(records)
-        self.durable_boot_us = max(record.boot_us for record in records)
+        self.durable_boot_us = max([record.boot_us for record in records])
         self._heads = heads or self._heads
         if heads is not None or place.segment != self._witnessed_segment:
             # From here on, a segment that goes missing is missed.
@@ -296,7 +299,7 @@ class Committer:
         lsn = self._writer.chain.last_lsn + 1
         numbered = []
         for record in records:
-            placed = record._replace(lsn=lsn)
+            placed = record.placed(lsn)
             numbered.append(heads.link_next(placed) if heads is not None else placed)
             lsn += record.rows
         return numbered, heads

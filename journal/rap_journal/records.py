@@ -81,3 +81,7 @@ class Record(NamedTuple):
     actor: str
     link: StrictLink | None
     body: Any
+
+    def placed(self, lsn: int) -> "Record":
+        """The same record at `lsn`."""
+        return Record(lsn, *self[1:])

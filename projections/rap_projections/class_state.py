@@ -91,7 +91,10 @@ def folds(
     """The folds of a class from its steps; `after_reset` is the view a class reset leaves."""
 
     def plain(step: Step) -> Fold[View]:
-        return reading(lambda before, event, record, documents: step(before, event, record))
+        def fold(state: ClassState[View], event: Event, record: Record, documents: Documents) -> None:
+            state.view = stamped(state.view, step(state.view, event, record), record.lsn)
+
+        return fold
 
     def reading(step: DocumentStep) -> Fold[View]:
         def fold(state: ClassState[View], event: Event, record: Record, documents: Documents) -> None:
@@ -121,12 +124,13 @@ def stamped(before: View, after: View, lsn: int) -> View:
     fields: dict[str, Any] = {}
     noted: dict[str, int] = {}
     for name, old, new in zip(_fields(after), before, after, strict=True):
-        if name == "provenance" or new is old:
+        if new is old or name == "provenance":
             continue
-        fields[name] = _stamped_entries(old, new, lsn) if isinstance(new, Mapping) else new
+        # Every mapping of a view is a proxy: asking for that is much sooner answered than asking for a `Mapping`.
+        fields[name] = _stamped_entries(old, new, lsn) if isinstance(new, MappingProxyType) else new
         if fields[name] != old:
             noted[name] = lsn
-    return _with_provenance(after, fields, {**cast(Any, before).provenance, **noted})
+    return _with_provenance(after, fields, {**_provenance(before), **noted})
 
 
 def packed(value: Any) -> Any:
@@ -152,11 +156,19 @@ def unpacked(kind: type[Entry], value: Any) -> Entry:
 
 
 def _fields(view: Any) -> tuple[str, ...]:
-    return cast(tuple[str, ...], view._fields)
+    names: tuple[str, ...] = view._fields
+    return names
+
+
+def _provenance(view: Any) -> Mapping[str, int]:
+    provenance: Mapping[str, int] = view.provenance
+    return provenance
 
 
 def _with_provenance(view: View, fields: Mapping[str, Any], provenance: Mapping[str, int]) -> View:
-    return cast(View, cast(Any, view)._replace(**fields, provenance=MappingProxyType(provenance)))
+    named: Any = view
+    replaced: View = named._replace(**fields, provenance=MappingProxyType(provenance))
+    return replaced
 
 
 def _stamped_entries(old: Mapping[Any, Any], new: Mapping[Any, Any], lsn: int) -> Mapping[Any, Any]:

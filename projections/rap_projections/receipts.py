@@ -74,7 +74,7 @@ def origin_of(context: Context, journal: str) -> Origin:
     inherited = _INHERITED.get()
     causes = inherited.causes if inherited.journal == journal else ()
     if not context:
-        return inherited._replace(causes=causes, journal=journal)
+        return Origin(causes, inherited.actor, inherited.trace_id, journal)
     lsn = _cause(context)
     if lsn is not None:
         causes = (*[known for known in causes if known != lsn], lsn)[-CAUSES_MAX:]
