@@ -1,0 +1,52 @@
+"""Text for people: coloured where that is wanted, escaped always, and honest about what is not installed."""
+
+import importlib
+import io
+from types import ModuleType
+
+import pytest
+
+from rap_journal.errors import MisuseError
+from rap_tools.text_output import TextWriter
+
+HOSTILE = "\x1b[31m[bold]x[/bold] \u202e:smile:"
+
+
+def line(*, color: bool, text: str = HOSTILE) -> str:
+    stream = io.StringIO()
+    TextWriter(stream, color=color).line((text, "cyan"), " ", text)
+    return stream.getvalue()
+
+
+def test_without_colour_there_is_no_escape_sequence() -> None:
+    assert line(color=False) == "\\x1b[31m[bold]x[/bold] \\u202e:smile: \\x1b[31m[bold]x[/bold] \\u202e:smile:\n"
+
+
+def test_with_colour_only_the_styles_are_escape_sequences() -> None:
+    assert line(color=True) == "\x1b[36m\\x1b[31m[bold]x[/bold] \\u202e:smile:\x1b[0m \\x1b[31m[bold]x[/bold] \\u202e:smile:\n"
+
+
+def test_a_long_line_is_neither_wrapped_nor_cut() -> None:
+    assert line(color=True, text="x" * 500).count("\n") == 1
+    assert line(color=True, text="x" * 500).count("x") == 1000
+
+
+def test_pairs_stand_in_two_columns() -> None:
+    stream = io.StringIO()
+    TextWriter(stream, color=False).pairs([("a", "1"), ("long", ("2", "red"))])
+    assert stream.getvalue() == "  a     1\n  long  2\n"
+
+
+def test_a_missing_extra_is_one_line_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = importlib.import_module
+
+    def refuse(name: str, package: str | None = None) -> ModuleType:
+        if name.startswith("rich"):
+            raise ModuleNotFoundError(name)
+        return load(name, package)
+
+    monkeypatch.setattr(importlib, "import_module", refuse)
+    with pytest.raises(MisuseError, match=r"pip install 'rap-node-state\[tools\]'") as caught:
+        line(color=False)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2

@@ -1,0 +1,138 @@
+"""What to tell when a command failed: what happened, the exit code, and the next command to try.
+
+Rules this file keeps:
+
+- An error of the store speaks for itself: its message holds no payload and no secret. Of an unforeseen one only its class and place
+  are told, because nobody knows what its message holds.
+- Every complaint that has one ends with a command that helps further, ready to be pasted.
+
+Example::
+
+    complaint = complain(error, Scene("/var/lib/agent", "lab", "log"))
+    print(f"rap-state: {complaint.message}")
+"""
+
+import shlex
+import traceback
+from typing import Any, NamedTuple
+
+from rap_journal.errors import (
+    DamageError,
+    FormatTooNew,
+    HistoryGone,
+    KeyLost,
+    KeyTampered,
+    KeyUnavailable,
+    MisuseError,
+    NoSuchRecord,
+    NoSuchStore,
+    StateStoreError,
+    StorageError,
+    StoreBusy,
+    UnsafeFile,
+)
+from rap_journal.sealing import SealBroken
+from rap_projections.refusals import NoSuchCluster
+from rap_tools.exit_codes import ExitCode, exit_code_of
+from rap_tools.json_output import head
+from rap_tools.selector_places import AmbiguousSelector
+from rap_tools.values import NoSuchPath
+
+
+class Scene(NamedTuple):
+    """What the command was about to do, as far as that is known: store, cluster, command, and the words of its command line."""
+
+    root: str | None = None
+    cluster: str | None = None
+    command: str | None = None
+    arguments: tuple[str, ...] = ()
+
+
+class Complaint(NamedTuple):
+    """A failure, ready to be told.
+
+    Attributes:
+        error: name of its class.
+        message: what happened, what was done about it, what to do.
+        exit_code: what the command exits with.
+        action: one word for programs; see `StateStoreError`.
+        facts: what it concerns.
+        candidates: what an ambiguous selector could have meant.
+        try_next: a command to try, or None.
+    """
+
+    error: str
+    message: str
+    exit_code: ExitCode
+    action: str
+    facts: dict[str, Any]
+    candidates: tuple[str, ...]
+    try_next: str | None
+
+    def as_object(self, cluster: str | None) -> dict[str, Any]:
+        """The complaint as `-o json` shows it."""
+        return head(
+            "rap-state-error", self.facts.get("cluster", cluster), None, error=self.error, message=self.message, action=self.action,
+            exit_code=int(self.exit_code), facts=self.facts, candidates=list(self.candidates), **{"try": self.try_next},
+        )  # fmt: skip
+
+
+def complain(error: BaseException, scene: Scene) -> Complaint:
+    """What to tell of `error`."""
+    code = exit_code_of(error)
+    facts, action = {}, "operator"
+    if isinstance(error, StateStoreError):
+        message, facts, action = str(error), dict(error.facts()), error.action
+    elif isinstance(error, OSError):
+        message = (
+            f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}; nothing was changed."
+        )
+    else:
+        message = f"a bug in this program: {type(error).__name__} {_place_of(error)}. Please report it with the command you gave."
+    candidates = error.candidates if isinstance(error, AmbiguousSelector) else ()
+    return Complaint(type(error).__name__, message, code, action, facts, candidates, _next_command(error, scene))
+
+
+def _place_of(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return (
+        f"in {frames[-1].name}, line {frames[-1].lineno} of {frames[-1].filename.rpartition('/')[2]}" if frames else "somewhere"
+    )
+
+
+def _next_command(error: BaseException, scene: Scene) -> str | None:
+    """The first row whose class fits; the order is from the special to the general."""
+    if isinstance(error, AmbiguousSelector):
+        return _command(scene, f"show {error.candidates[-1]}")
+    if isinstance(error, MisuseError):
+        return f"rap-state {scene.command} --help" if scene.command else "rap-state --help"
+    if isinstance(error, NoSuchPath):
+        return _command(scene, f"state {error.up_to}")
+    if isinstance(error, KeyUnavailable | KeyLost):
+        return f"rap-state {shlex.join(scene.arguments)} --key-file FILE" if "--key-file" not in scene.arguments else None
+    for kinds, arguments in _NEXT:
+        if isinstance(error, kinds):
+            return arguments if arguments is None or arguments.startswith("rap-state") else _command(scene, arguments)
+    if isinstance(error, HistoryGone):
+        return _command(scene, f"state health --at @{error.oldest_lsn}")
+    return None
+
+
+_NEXT: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str | None], ...] = (
+    (NoSuchStore, "init --key-file FILE"),
+    (NoSuchCluster, "status"),
+    (NoSuchRecord, "log -n 5"),
+    (StoreBusy, "status"),
+    (UnsafeFile, "verify"),
+    ((KeyTampered, SealBroken, DamageError), "verify"),
+    (FormatTooNew, "rap-state --version"),
+    (StorageError, "verify"),
+)
+
+
+def _command(scene: Scene, arguments: str) -> str:
+    """A command line on the same store."""
+    cluster = (
+        f" -c {shlex.quote(scene.cluster)}" if scene.cluster and not arguments.startswith(("init", "status", "verify")) else ""
+    )
+    return f"rap-state -D {shlex.quote(scene.root or 'ROOT')}{cluster} {arguments}"

@@ -1,0 +1,75 @@
+"""Text for people: lines in colour on a terminal, plain lines everywhere else.
+
+Rules this file keeps:
+
+- Whatever is printed passes `printable`, so that no command can forget to escape what a peer, a workload or a document wrote.
+- Colour only on a terminal, and not with NO_COLOR or --no-color; then there is no escape sequence at all.
+- Lines are never wrapped or cut: what is piped on is whole.
+
+Example::
+
+    text = TextWriter(sys.stdout, color=True)
+    text.line(("@17", "cyan"), "  degraded")
+    text.pairs([("trust", "bundle 3"), ("degraded", "no")])
+"""
+
+import importlib
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from rap_journal.errors import MisuseError
+from rap_tools.printable import printable
+
+Piece = str | tuple[str, str]
+"""A text, or a text and its style: colours and attributes as rich names them."""
+
+INSTALL = "pip install 'rap-node-state[tools]'"
+
+
+class TextWriter:
+    """Writes lines. Raises `MisuseError` where the extra that colours them is not installed."""
+
+    def __init__(self, stream: TextIO, *, color: bool) -> None:
+        self._stream = stream
+        self._rich = _load_rich()
+        # With a colour system of None nothing is ever styled; "markup" and "highlight" would give meaning to text from elsewhere.
+        self._console = self._rich.console.Console(
+            file=stream,
+            force_terminal=color,
+            color_system="standard" if color else None,
+            markup=False,
+            highlight=False,
+            emoji=False,
+        )
+        self._color = color
+
+    def line(self, *pieces: Piece) -> None:
+        """Write one line made of pieces."""
+        parts = [(piece, "") if isinstance(piece, str) else piece for piece in pieces]
+        if not self._color:
+            self._stream.write("".join([printable(text) for text, _ in parts]) + "\n")
+            return
+        text = self._rich.text.Text.assemble(*((printable(part), style) for part, style in parts))
+        self._console.print(text, soft_wrap=True)
+
+    def pairs(self, pairs: Sequence[tuple[str, Piece]], *, indent: int = 2) -> None:
+        """Write names and what belongs to them, in two columns."""
+        width = max((len(name) for name, _ in pairs), default=0)
+        for name, piece in pairs:
+            self.line(" " * indent, (name.ljust(width + 2), "bold"), piece)
+
+    def flush(self) -> None:
+        """Let a reader of the stream see everything up to here."""
+        self._stream.flush()
+
+
+def _load_rich() -> Any:
+    try:
+        importlib.import_module("rich.console")
+        importlib.import_module("rich.text")
+    except ModuleNotFoundError as error:
+        raise MisuseError(
+            f"text for people needs the extra 'tools', which is not installed; nothing was done. Install it: {INSTALL}. Or use -o json.",
+            reason="missing_extra",
+        ) from error
+    return importlib.import_module("rich")
