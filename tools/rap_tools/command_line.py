@@ -1,0 +1,263 @@
+"""The command line of `rap-state`: commands grouped by the question they answer, and what each of them takes.
+
+Rules this file keeps:
+
+- Global options stand before or after the command, and mean the same in both places.
+- Options are never abbreviated: what a script says keeps its meaning when options are added.
+- Building the parser imports none of the commands, so that help and completion come at once; `demo` alone brings its own arguments.
+
+Example::
+
+    options = build_parser(with_demo=False).parse_args(["log", "-D", root, "-n", "20"])
+    assert options.command == "log"
+"""
+
+import argparse
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
+
+from rap_journal.errors import MisuseError
+from rap_projections.version import __version__
+from rap_tools.selector_syntax import FORMS
+
+PROGRAM = "rap-state"
+ROOT_VARIABLE = "RAP_STATE_DIR"
+KEY_FILE_VARIABLE = "RAP_STATE_KEY_FILE"
+CATEGORIES = ("observation", "decision", "refusal", "eviction", "lifecycle", "note")
+CLASSES = ("identity", "trust", "snapshots", "updates", "services", "health", "peers", "routes", "telemetry", "agent")
+TRIAL_SCOPES = ("peers", "routes", "services", "updates")
+
+
+class Command(NamedTuple):
+    """One command.
+
+    Attributes:
+        name: as it is typed.
+        question: the question it helps to answer.
+        purpose: one line for the overview.
+        example: one call, without the program's name.
+        add_arguments: adds what it takes.
+        module: where its `run` is.
+    """
+
+    name: str
+    question: str
+    purpose: str
+    example: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    module: str
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises instead of exiting, so that an error can be an object under `-o json`."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `MisuseError`."""
+        raise MisuseError(f"{message}; nothing was done.", reason="usage")
+
+
+def build_parser(*, with_demo: bool) -> Parser:
+    """The whole parser. `with_demo`: ask the demonstration for its arguments, which takes a moment."""
+    common = _global_options()
+    parser = Parser(
+        prog=PROGRAM, parents=[common], allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, description=_overview(),
+        usage=f"{PROGRAM} [-D ROOT] [-c CLUSTER] [-o text|json|ndjson] COMMAND ...", add_help=False,
+    )  # fmt: skip
+    parser.add_argument("-h", "--help", action="help", help="show this, or the help of a command")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = parser.add_subparsers(
+        prog=PROGRAM, dest="command", metavar="COMMAND", required=True, parser_class=Parser, help=argparse.SUPPRESS
+    )
+    for command in COMMANDS:
+        adding = commands.add_parser(
+            command.name, parents=[common], allow_abbrev=False, description=f"{command.purpose}\n\nexample: {PROGRAM} {command.example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        if command.name != "demo":
+            command.add_arguments(adding)
+        elif with_demo:
+            _add_demo(adding)
+    return parser
+
+
+def command_named(name: str) -> Command:
+    """The command of this name."""
+    return next(command for command in COMMANDS if command.name == name)
+
+
+def option(options: argparse.Namespace, name: str) -> Any:
+    """A global option, or None where it was not given."""
+    return getattr(options, name, None)
+
+
+def _global_options() -> Parser:
+    """Without defaults: otherwise the defaults behind the command would undo what was given before it."""
+    common = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = common.add_argument_group("options that all commands share")
+    group.add_argument("-D", "--root", metavar="ROOT", help=f"the store's root folder (default: ${ROOT_VARIABLE})")
+    group.add_argument("-c", "--cluster", metavar="CLUSTER", help="the cluster; not needed where there is one")
+    group.add_argument(
+        "-o", "--output", choices=("text", "json", "ndjson"), help="text for people, or JSON for programs (default: text)"
+    )
+    group.add_argument("-O", "--out-file", metavar="FILE", help="write to FILE (0600) instead of standard output")
+    group.add_argument(
+        "--key-file",
+        metavar="FILE",
+        help=f"the key file (default: ${KEY_FILE_VARIABLE}); without one, what is sealed is not shown",
+    )
+    group.add_argument("--no-color", action="store_true", help="no colour, as with NO_COLOR")
+    return common
+
+
+def _overview() -> str:
+    """The commands by question, each with an example."""
+    lines = ["Looks at the state a node keeps of its clusters: read-only, and beside a running agent.", ""]
+    for question in dict.fromkeys(command.question for command in COMMANDS):
+        lines.append(f"{question}?")
+        for command in COMMANDS:
+            if command.question == question:
+                lines += [f"  {command.name:<12}{command.purpose}", f"  {'':<12}$ {PROGRAM} {command.example}"]
+        lines.append("")
+    return "\n".join([*lines, f"A place in the history is one of {FORMS}."])
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    from rap_tools import demo
+
+    demo.add_arguments(parser)
+
+
+def _add_nothing(parser: argparse.ArgumentParser) -> None:
+    """For a command that takes the global options only."""
+
+
+def _add_completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", nargs="?", choices=("bash",), default="bash", help="the shell to write it for")
+
+
+def _add_state(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "path",
+        metavar="PATH",
+        help="CLASS, CLASS/KEY or CLASS/KEY/FIELD, percent-encoded; the classes are " + ", ".join(CLASSES[:-1]),
+    )
+    parser.add_argument(
+        "--at", metavar="SELECTOR", default="HEAD", help="the moment, such as @1234, end-15min or a time (default: HEAD)"
+    )
+
+
+def _add_log(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-n", "--lines", metavar="N", type=_count, help="the newest N events only")
+    parser.add_argument("-r", "--reverse", action="store_true", help="the newest first")
+    parser.add_argument(
+        "-f", "--follow", action="store_true", help="go on with new events until interrupted; starts with the newest 10"
+    )
+    parser.add_argument(
+        "-k",
+        "--kind",
+        metavar="KIND",
+        action="append",
+        default=[],
+        help="events of this kind only, such as PeersObserved or 70; may be repeated",
+    )
+    parser.add_argument(
+        "--class",
+        dest="classes",
+        metavar="CLASS",
+        action="append",
+        default=[],
+        choices=CLASSES,
+        help="events of this class only; may be repeated",
+    )
+    parser.add_argument(
+        "--category",
+        metavar="CATEGORY",
+        action="append",
+        default=[],
+        choices=CATEGORIES,
+        help=f"one of {', '.join(CATEGORIES)}; may be repeated",
+    )
+    parser.add_argument("-S", "--since", metavar="SELECTOR", help="from this place on")
+    parser.add_argument("-U", "--until", metavar="SELECTOR", help="up to this place")
+    parser.add_argument("--after", metavar="CURSOR", help="from behind this place on: the cursor of an earlier call")
+    parser.add_argument("--agent", action="store_true", help="the agent's own journal instead of a cluster's")
+    parser.add_argument(
+        "--interval", metavar="SECONDS", type=float, default=0.5, help="how often -f looks (default: %(default)s)"
+    )
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("selectors", metavar="@LSN", nargs="+", help="the record; any selector will do")
+    parser.add_argument("--agent", action="store_true", help="in the agent's own journal instead of a cluster's")
+
+
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", help="a file or folder of the store, relative to its root; everything without it"
+    )
+
+
+def _add_fabric(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, default=0, help="what the issuer's keys are made from (default: %(default)s)")
+    parser.add_argument("--number", metavar="N", type=_count, default=1, help="version of the document (default: %(default)s)")
+    parser.add_argument(
+        "--issued-at",
+        metavar="TIME",
+        help="when it is issued, RFC 3339 or 'now' (default: 2027-01-15T08:00:00Z, so that the same call gives the same bytes)",
+    )
+    parser.add_argument("kind", choices=("bundle", *TRIAL_SCOPES, "policy", "head"), help="what to issue")
+    parser.add_argument(
+        "entries", metavar="ENTRY", nargs="*",
+        help="peers, services: an id. routes: DESTINATION or DESTINATION=RELAY,RELAY. updates: SUBJECT or SUBJECT=SEQUENCE. "
+        "policy: FIELD=VALUE. head: the files of the snapshots it is to list",
+    )  # fmt: skip
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+_IN_COMMANDS = "rap_tools.commands."
+
+COMMANDS = (
+    Command(
+        "demo", "try it", "kill a node in the middle of its work and see it come back",
+        "demo", _add_nothing, "rap_tools.demo",
+    ),
+    Command(
+        "fabric", "try it", "issue bundles and snapshots for trials, with keys that a seed makes",
+        "fabric peers node-1 node-2 -c lab -O peers.cbor", _add_fabric, _IN_COMMANDS + "fabric",
+    ),
+    Command(
+        "completion", "try it", "print the completion for a shell",
+        "completion >> ~/.bashrc", _add_completion, _IN_COMMANDS + "completion",
+    ),
+    Command(
+        "status", "what is it", "versions, expiries, caches, health: what is safe to show",
+        "status -D /var/lib/rap-node-agent", _add_nothing, _IN_COMMANDS + "status",
+    ),
+    Command(
+        "state", "what is it", "a value at any moment, and the record that set it",
+        "state peers/node-17/latency_us --at end-15min", _add_state, _IN_COMMANDS + "state",
+    ),
+    Command(
+        "log", "what happened", "the events, oldest first",
+        "log -c lab --category refusal -S now-2h", _add_log, _IN_COMMANDS + "log",
+    ),
+    Command(
+        "show", "what happened", "one record with all its fields",
+        "show @1234", _add_show, _IN_COMMANDS + "show",
+    ),
+    Command(
+        "verify", "is it sound", "check every stored byte; needs no key",
+        "verify -o json", _add_verify, _IN_COMMANDS + "verify",
+    ),
+    Command(
+        "init", "move it", "make an empty store and its key file",
+        "init -D ./node --key-file ./node.key", _add_nothing, _IN_COMMANDS + "init",
+    ),
+)  # fmt: skip
+"""All commands, in the order of the overview."""
