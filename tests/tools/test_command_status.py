@@ -1,0 +1,175 @@
+"""`rap-state status`: what spec section 12 asks for, no secret and no topology, and what is wrong with the store."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rap_projections.testing import Fabric
+from tests.tools.command import PEERS, Disk, last_lsn, lsn_of, make_store, new_disk
+from tests.tools.test_frame_reading import flip, frame_of
+
+SPEC_FIELDS = {
+    "last applied config version": lambda status: status["snapshots"]["peers"]["applied_version"] == [1, 1],
+    "snapshot expiry/refresh status": lambda status: status["snapshots"]["peers"]["is_refresh_due"] is False,
+    "trust bundle version": lambda status: status["trust"]["bundle_version"] == 1,
+    "peer cache size": lambda status: status["peer_count"] == len(PEERS),
+    "route cache size": lambda status: status["route_count"] == len(PEERS),
+    "degraded-mode state": lambda status: status["degraded"]["reasons"] == ["no control plane"],
+    "local store health": lambda status: status["sound"]["is_sound"] is True,
+    "last corruption/recovery event": lambda status: status["store"]["last_recovery"] is None,
+    "pending update state": lambda status: status["updates"]["agent"]["has_pending"] is False,
+}
+
+
+@pytest.mark.parametrize("bullet", SPEC_FIELDS)
+def test_each_bullet_of_section_12_is_in_the_status(lab: Disk, bullet: str) -> None:
+    assert SPEC_FIELDS[bullet](lab.rap_state("status", "-o", "json").json())
+
+
+def test_the_status_is_that_of_an_open_cluster_and_more(lab: Disk, tmp_path: Path) -> None:
+    disk = make_store(tmp_path)
+    with disk.open(seed=5) as store:
+        own = json.loads(json.dumps(store.cluster("lab").status()))
+        found = disk.rap_state("status", "-o", "json").json()
+    shared = own.keys() & found.keys()
+    assert own.keys() - shared == {"writer", "recovery"}
+    assert {name: found[name] for name in shared} == {name: own[name] for name in shared}
+    assert found.keys() - shared == {"is_sealed", "is_live", "sound", "journal", "error", "exit_code", "store_info"}
+
+
+def test_the_object_says_what_it_is(lab: Disk) -> None:
+    found = lab.rap_state("status", "-o", "json").json()
+    assert {name: found[name] for name in ("format", "format_version", "cluster", "horizon")} == {
+        "format": "rap-state-status", "format_version": 1, "cluster": "lab", "horizon": last_lsn(lab),
+    }  # fmt: skip
+    assert found["journal"]["checkpoints"] == [0, lsn_of(lab, "CheckpointWritten") - 1]
+    assert found["store_info"]["agent"]["joined"] == ["lab"]
+    assert found["store_info"]["writer"] is None
+
+
+@pytest.mark.parametrize("form", ["text", "json", "ndjson"])
+def test_no_secret_and_no_topology_is_shown(lab: Disk, form: str) -> None:
+    out = lab.rap_state("status", "-o", form).out
+    key = lab.key_file.read_bytes()
+    assert not any(peer in out for peer in PEERS)
+    assert "example" not in out
+    assert key.hex() not in out
+    assert str(lab.key_file) not in out
+
+
+def test_text_names_what_matters(lab: Disk) -> None:
+    out = lab.rap_state("status").out
+    for part in (
+        "bundle 1, expires 2028-01-15T08:00:00Z",
+        "1.1, applied 1.1",
+        "8 peers, 8 routes",
+        "yes: no control plane",
+        "none at work",
+    ):
+        assert part in out
+
+
+def test_without_the_key_what_is_sealed_says_so(lab: Disk) -> None:
+    result = lab.rap_state("status", "-o", "json", sealed=True)
+    found = result.json()
+    assert (result.code, found["is_sealed"], found["horizon"]) == (0, True, last_lsn(lab))
+    assert {found[name] for name in ("identity", "trust", "snapshots", "peer_count", "degraded", "updates", "store")} == {
+        "(sealed)"
+    }
+    assert found["journal"]["first_lsn"] == 1
+    assert lab.rap_state("status", sealed=True).out.count("(sealed)") >= 6
+
+
+def test_a_key_that_is_named_and_does_not_open_is_no_access(lab: Disk, tmp_path: Path) -> None:
+    (tmp_path / "other.key").write_bytes(bytes(32))
+    (tmp_path / "other.key").chmod(0o600)
+    result = lab.rap_state("status", "--key-file", str(tmp_path / "other.key"), "-o", "json")
+    assert result.code == 11
+    assert result.json()["error"]["error"] == "KeyUnavailable"
+    assert result.json()["journal"]["first_lsn"] == 1
+    assert lab.rap_state("status", "--key-file", str(tmp_path / "absent.key")).code == 11
+
+
+def test_several_clusters_make_a_report_and_one_of_them_a_status(tmp_path: Path) -> None:
+    disk = make_store(tmp_path)
+    other = Fabric("other")
+    with disk.open(seed=9) as store:
+        store.join("other", bundle=other.bootstrap, expect=other.fingerprint)
+    found = disk.rap_state("status", "-o", "json").json()
+    assert (found["format"], found["cluster"], sorted(found["clusters"])) == ("rap-state-report", None, ["lab", "other"])
+    assert disk.rap_state("status", "-o", "json", "-c", "other").json()["cluster"] == "other"
+
+
+def test_an_empty_store_has_a_status_too(tmp_path: Path) -> None:
+    disk = new_disk(tmp_path)
+    disk.open(create=True).close()
+    result = disk.rap_state("status", "-o", "json")
+    assert (result.code, result.json()["clusters"]) == (0, {})
+
+
+def test_missing_records_of_a_cache_are_named(tmp_path: Path) -> None:
+    disk = make_store(tmp_path)
+    with disk.open(seed=3) as store:
+        store.cluster("lab").peers.observe("node-1", rtt_ms=3.0)
+        store.cluster("lab").flush()
+        store.cluster("lab").note("after it")
+        store.cluster("lab").flush()
+    lsn = lsn_of(disk, "PeersObserved", -1)
+    flip(disk, frame_of(disk, lsn))
+    result = disk.rap_state("status", "-o", "json")
+    assert result.code == 7
+    assert result.json()["fail_closed"] is None
+    assert [(gap["first_lsn"], gap["classes"]) for gap in result.json()["sound"]["missing"]] == [(lsn, ["peers"])]
+    assert f"@{lsn}" in disk.rap_state("status").out
+
+
+def test_a_small_bundle_whose_file_is_gone_is_served_from_its_event(tmp_path: Path) -> None:
+    disk = make_store(tmp_path)
+    for path in (disk.root / "clusters" / "lab" / "trust").glob("document-*"):
+        path.unlink()
+    assert disk.rap_state("status").code == 0
+
+
+def test_an_active_document_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    disk = make_store(tmp_path)
+    large = disk.fabric.peers([f"node-{number:05}" for number in range(900)])
+    with disk.open(seed=3) as store:
+        store.cluster("lab").activate(large)
+    assert disk.rap_state("status").code == 0
+    max((disk.root / "clusters" / "lab" / "snapshots").glob("document-*"), key=lambda path: path.stat().st_size).unlink()
+    result = disk.rap_state("status", "-o", "json")
+    assert result.code == 8
+
+
+def test_a_lost_strict_record_fails_closed(tmp_path: Path) -> None:
+    disk = make_store(tmp_path)
+    with disk.open(seed=3) as store:
+        store.cluster("lab").activate(disk.fabric.routes([]))
+        store.cluster("lab").note("after it")
+        store.cluster("lab").flush()
+    flip(disk, frame_of(disk, lsn_of(disk, "SnapshotActivated", -1)))
+    result = disk.rap_state("status", "-o", "json")
+    assert result.code == 8
+    assert result.json()["sound"]["missing"][0]["classes"] == ["snapshots"]
+
+
+def test_one_damaged_cluster_hides_no_other(tmp_path: Path) -> None:
+    disk = make_store(tmp_path)
+    other = Fabric("other")
+    with disk.open(seed=9) as store:
+        store.join("other", bundle=other.bootstrap, expect=other.fingerprint)
+    (disk.root / "clusters" / "other" / "MARKER").write_bytes(b"x" * 1024)
+    result = disk.rap_state("status", "-o", "json")
+    assert result.code == 8
+    assert result.json()["clusters"]["lab"]["exit_code"] == 0
+    assert result.json()["clusters"]["other"]["error"]["error"] == "DamageError"
+    assert "rap-state -D" in disk.rap_state("status").out
+
+
+def test_a_cluster_that_was_joined_and_is_gone_is_named(tmp_path: Path) -> None:
+    disk = make_store(tmp_path)
+    (disk.root / "clusters" / "lab").rename(tmp_path / "taken")
+    result = disk.rap_state("status", "-o", "json")
+    assert (result.code, result.json()["store_info"]["missing_clusters"]) == (8, ["lab"])
+    assert "joined, and not on disk: lab" in disk.rap_state("status").out
