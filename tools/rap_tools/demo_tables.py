@@ -1,0 +1,207 @@
+"""The demonstration on a terminal, or in a file: a bar while it runs, tables at the end. The only part of it that uses rich.
+
+Rules this file keeps:
+
+- The bar goes to the standard error, and only where that is a terminal. Off a terminal, and where no colour is asked for, there is
+  neither colour nor movement.
+- Names come from files and documents: nothing in them is taken for markup.
+
+Example::
+
+    with Meter.on_terminal(total=120, is_plain=False) as meter:
+        meter.listen(message)
+    print_tables(result, sys.stdout, is_plain=False)
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self, TextIO
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from rap_tools.demo_messages import Acknowledged, Message
+from rap_tools.demo_network import SLICE_S
+from rap_tools.demo_proof import CHECKPOINT, FLOOR, KILLED, WRITER
+from rap_tools.demo_result import ClusterResult, Comparison, DemoResult, Interruption
+from rap_tools.demo_run import Watcher
+from rap_tools.printable import printable
+
+WIDTH_OFF_TERMINAL = 100
+DIGEST_LENGTH = 10
+SOURCES = {WRITER: "writer", KILLED: "killed files", CHECKPOINT: "checkpoint", FLOOR: "floor"}
+
+
+class Meter(Watcher):
+    """A bar that moves with the slices that are durable; nothing at all where nobody would see it."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress = progress
+        self._task: TaskID | None = progress.add_task("starting", total=total) if progress else None
+
+    @classmethod
+    def on_terminal(cls, total: int, *, is_plain: bool) -> Self:
+        """A bar on the standard error if that is a terminal, and may move."""
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description:<24}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        return cls(Progress(*columns, console=console, transient=True) if console.is_terminal and not is_plain else None, total)
+
+    def say(self, what: str) -> None:
+        """Name what is being done."""
+        if self._progress and self._task is not None:
+            self._progress.update(self._task, description=what)
+
+    def listen(self, message: Message) -> None:
+        """Take note of what a writer said."""
+        if self._progress and self._task is not None and isinstance(message, Acknowledged):
+            self._progress.advance(self._task)
+
+    def __enter__(self) -> Self:
+        if self._progress:
+            self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._progress:
+            self._progress.stop()
+
+
+@contextmanager
+def live_line(stream: TextIO, *, is_plain: bool) -> Iterator[Callable[[str], None]]:
+    """What goes on, as one line that changes; off a terminal, as a line each time."""
+    console = _console(stream, is_plain=is_plain)
+    if is_plain or not console.is_terminal:
+        yield lambda text: print(text, file=stream, flush=True)
+        return
+    with console.status(Text("starting")) as status:
+        yield lambda text: status.update(Text(text))
+
+
+def print_tables(result: DemoResult, stream: TextIO, *, is_plain: bool) -> None:
+    """Print everything that was found."""
+    console = _console(stream, is_plain=is_plain)
+    for text in _introduction(result):
+        console.print(printable(text), soft_wrap=True)
+    console.print(_facts(result))
+    for cluster in result.clusters:
+        console.print(_digests(cluster))
+        console.print(_routes(cluster))
+    for line in _conclusion(result):
+        console.print(line, soft_wrap=True)
+
+
+def _console(stream: TextIO, *, is_plain: bool) -> Console:
+    width = None if stream.isatty() else WIDTH_OFF_TERMINAL
+    return Console(
+        file=stream, color_system=None if is_plain else "auto", width=width, highlight=False, markup=False, emoji=False
+    )
+
+
+def _introduction(result: DemoResult) -> Iterable[str]:
+    yield f"Trace: {result.source}; {result.slices} slices used. Seed: {result.seed}."
+    if result.killed_with is None:
+        yield "Clock: the machine's. One slice a second, until it was interrupted."
+    else:
+        yield (
+            f"Clock: virtual. Each slice stands for {SLICE_S} s, by which the writer's clock was moved on; "
+            f"{result.slices * SLICE_S // 60} minutes of history took {result.took_s:.1f} s."
+        )
+
+
+def _facts(result: DemoResult) -> Table:
+    table = _table("What this node wrote, and what the kill did to it" if result.killed_with else "What this node wrote")
+    table.add_column("")
+    for cluster in result.clusters:
+        table.add_column(cluster.cluster, justify="right")
+    _add_rows(table, [_written(cluster) for cluster in result.clusters])
+    kills = [cluster.interruption for cluster in result.clusters]
+    if all(kills):
+        table.add_section()
+        _add_rows(table, [_interrupted(kill) for kill in kills if kill])
+        table.add_row("recovery of the whole store, ms", *[f"{result.store_open_ms:,.1f}"] * len(kills))
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
+
+
+def _add_rows(table: Table, columns: list[dict[str, str]]) -> None:
+    for name in columns[0]:
+        table.add_row(name, *[column[name] for column in columns])
+
+
+def _written(cluster: ClusterResult) -> dict[str, str]:
+    return {
+        "this node is": cluster.node,
+        "observations acknowledged": f"{cluster.observations:,}",
+        "events written (last LSN)": f"{cluster.horizon:,}",
+        "events per second, store's time only": f"{cluster.events_per_s:,.0f}",
+        "durable commits (frames)": f"{cluster.frames:,}",
+        "ms per durable commit": f"{cluster.frame_ms:.2f}",
+        "last checkpoint at LSN": f"{cluster.checkpoint_lsn:,}",
+        "events behind it": f"{cluster.horizon - cluster.checkpoint_lsn:,}",
+    }
+
+
+def _interrupted(kill: Interruption) -> dict[str, str]:
+    return {
+        "SIGKILL fell into": kill.under_way or "work elsewhere",
+        "last acknowledged LSN": f"{kill.acknowledged_lsn:,}",
+        "records on disk beyond it": f"{kill.unacknowledged_records:,}",
+        "end of the journal": f"{kill.verdict.replace('_', ' ')}",
+        "bytes cut": f"{kill.cut_bytes:,}",
+        "last frame written again": "yes" if kill.rewrote_last_frame else "no",
+        "recovered from checkpoint at LSN": f"{kill.checkpoint_lsn:,}",
+        "records replayed behind it": f"{kill.replayed_records:,}",
+    }
+
+
+def _digests(cluster: ClusterResult) -> Table:
+    table = _table(f"{cluster.cluster}: digests of the whole state, by where they come from")
+    compared = {source for each in cluster.comparisons for source in each.digests}
+    sources = {source: name for source, name in SOURCES.items() if source in compared}
+    for name in ("state", "LSN", *sources.values(), "equal"):
+        table.add_column(name, justify="right" if name == "LSN" else "left")
+    for each in cluster.comparisons:
+        digests = [each.digests.get(source, "")[:DIGEST_LENGTH] for source in sources]
+        table.add_row(each.moment, f"{each.lsn:,}", *digests, _equal(each.is_equal))
+    samples = cluster.acknowledged_states
+    if samples:
+        count, equal = len(samples), sum(map(_is_equal, samples))
+        table.add_row(f"{count} others", *[""] * (1 + len(sources)), _equal(equal == count, f"{equal} of {count}"))
+    return table
+
+
+def _routes(cluster: ClusterResult) -> Table:
+    table = _table(f"{cluster.cluster}: some routes in use")
+    for name in ("destination", "score, ms", "path", "alternatives, best first"):
+        table.add_column(name, justify="right" if name.startswith("score") else "left")
+    for route in cluster.routes:
+        table.add_row(route.destination, f"{route.score_ms:,.1f}", route.path, "; ".join(route.alternatives))
+    return table
+
+
+def _conclusion(result: DemoResult) -> Iterable[Text]:
+    problems = result.problems()
+    yield from [Text(f"NOT SHOWN: {problem}", style="bold red") for problem in problems]
+    if not problems:
+        yield Text("All digests are equal, and verification of every stored byte found it sound.", style="green")
+    yield Text(f"The store is kept: {result.root} ({result.disk_bytes / 1024:,.0f} KiB on disk)")
+    yield Text(f"Its key lies outside: {result.key_file}")
+    yield Text("Look around:")
+    yield from [Text(f"  {command}") for command in result.commands]
+
+
+def _is_equal(comparison: Comparison) -> bool:
+    return comparison.is_equal
+
+
+def _equal(is_equal: bool, word: str = "") -> Text:
+    return Text(word or ("yes" if is_equal else "NO"), style="green" if is_equal else "bold red")
