@@ -134,6 +134,7 @@ def test_the_object_says_what_it_is(lab: Disk) -> None:
         "cluster": "lab",
         "horizon": last_lsn(lab),
         "is_sealed": False,
+        "first_lsn": 1,
         "records": [],
         "record_count": 1,
         "cursor": f"lab@{last_lsn(lab)}",

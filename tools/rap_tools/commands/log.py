@@ -1,7 +1,8 @@
 """`rap-state log`: the events of a cluster, oldest first.
 
-Under `-o json` an object of format `rap-state-log` whose `records` are as `rap_tools.event_entries` describes; under `-o ndjson` a line
-for each. `cursor` names the last LSN that was looked at, shown or not: `log --after CURSOR` goes on behind it.
+Under `-o json` an object of format `rap-state-log`: `is_sealed`, `first_lsn` (the oldest record that is kept) and `records`, each as
+`rap_tools.event_entries` describes; under `-o ndjson` a line for each. `cursor` names the last LSN that was looked at, shown or not:
+`log --after CURSOR` goes on behind it.
 
 Rules this file keeps:
 
@@ -130,17 +131,15 @@ def _range(log: _Log, places: dict[str, Selector]) -> _Range:
     if "after" in places:
         first = max(first, log.places.span(places["after"]).last + 1)
     kept = log.frames.first_lsn()
-    if first < kept:
-        asked = next((places[name] for name in ("since", "after") if name in places), None)
-        if asked is not None and isinstance(asked.where, AtLsn):
-            raise HistoryGone(
-                f"{asked.text} lies before the oldest record that {log.cluster} keeps, @{kept}; nothing was shown.",
-                oldest_lsn=kept,
-                cluster=log.cluster,
-                lsn=first,
-            )
-        first = kept
-    return _Range(max(first, 1), last, "since" in places or "until" in places)
+    asked = next((places[name] for name in ("since", "after", "until") if name in places), None)
+    if asked is not None and isinstance(asked.where, AtLsn) and min(first, last) < kept > 1:
+        raise HistoryGone(
+            f"{asked.text} lies before the oldest record that {log.cluster} keeps, @{kept}; nothing was shown.",
+            oldest_lsn=kept,
+            cluster=log.cluster,
+            lsn=min(first, last),
+        )
+    return _Range(max(first, kept, 1), last, "since" in places or "until" in places)
 
 
 def _items(source: LogSource, span: _Range, session: Session) -> Iterator[Item]:
@@ -182,7 +181,9 @@ def _lines(session: Session, log: _Log) -> Lines:
     if session.is_text:
         return TextLines(session.text())
     writer = session.json()
-    fields = head("rap-state-log", log.cluster, log.source.horizon_lsn, is_sealed=log.history is None)
+    fields = head(
+        "rap-state-log", log.cluster, log.source.horizon_lsn, is_sealed=log.history is None, first_lsn=log.frames.first_lsn()
+    )
     writer.begin(fields, type="record", items="records")
     return ObjectLines(writer)
 
