@@ -49,6 +49,9 @@ PENALTY_US = 30_000_000
 ROUTES_PER_EVENT_MAX = 512
 """Routes in one event."""
 
+NAMES_PER_EVENT_MAX = 3072
+"""Names and causes in one event of choices, which has room for one route more: so many of 64 characters fit into one frame."""
+
 
 class RouteEnd(IntEnum):
     """Why a route is not in use any more. The numbers are on disk: they are never given another meaning."""
@@ -339,11 +342,20 @@ def _differs(current: SelectedRoute, route: SelectedRoute, now: Now) -> bool:
 
 
 def _selections(state: RoutesState, routes: list[SelectedRoute], limits: Policy) -> Iterator[RoutesSelected]:
-    for chunk in _chunks(routes):
+    for chunk in _chunks_of_choices(routes):
         destinations, channels, names, _, scores, expires, reviews, alternatives, causes, _ = zip(*chunk, strict=True)
         yield RoutesSelected(
             state.applied_lsn, destinations, channels, names, scores, expires[0], reviews, alternatives, causes, limits.routes_max
         )
+
+
+def _chunks_of_choices(routes: list[SelectedRoute]) -> Iterator[list[SelectedRoute]]:
+    start = name_count = 0
+    for end, route in enumerate(routes, 1):
+        name_count += 3 + len(route.alternatives) + len(route.causes)
+        if end == len(routes) or end - start == ROUTES_PER_EVENT_MAX or name_count >= NAMES_PER_EVENT_MAX:
+            yield routes[start:end]
+            start, name_count = end, 0
 
 
 def _expirations(keys: list[Key], cutoff_us: int, reason: RouteEnd) -> tuple[RoutesExpired, ...]:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rap_journal.batches import WEIGHT_MAX, weigh
 from rap_journal.errors import MisuseError
 from rap_journal.records import Category
 from rap_projections import peers, routes
@@ -190,6 +191,18 @@ def test_many_selections_are_split_over_events(monkeypatch: pytest.MonkeyPatch) 
     events = node.decide()
     assert [event.destinations for event in events if isinstance(event, RoutesSelected)] == [("a", "b"), ("c", "d"), ("e",)]
     assert set(node.in_use()) == set("abcde")
+
+
+def test_choices_with_many_long_alternatives_are_split_so_that_each_event_fits_into_one_frame() -> None:
+    destinations = [f"{number:03}-{'n' * 60}" for number in range(200)]
+    ways = [
+        make_route(name, cost=cost)._replace(id=f"{name[:3]}-{cost:02}-{'i' * 57}") for name in destinations for cost in range(17)
+    ]
+    node = Node(candidates=tuple(ways), policy=Policy(route_age_s_max=200, alternatives_max=16))
+    events = node.decide()
+    assert [len(event.destinations) for event in events if isinstance(event, RoutesSelected)] == [162, 38]
+    assert {len(route.alternatives) for route in node.routes.state.selected.values()} == {16}
+    assert max(weigh(event) for event in events) < WEIGHT_MAX
 
 
 # Candidates.
