@@ -145,8 +145,9 @@ class Committer:
 
         def work() -> None:
             nonlocal sealed_lsn
-            self._writer.seal()
+            # Witness first: a slot that a crash tore is then always one whose journal is longer than it says.
             self._witness_all()
+            self._writer.seal()
             sealed_lsn = self.durable_lsn
 
         with self._changed:

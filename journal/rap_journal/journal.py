@@ -31,13 +31,14 @@ from rap_journal.limits import BATCH_DELAY_MS, QUARANTINE_BYTES_MAX, SEGMENT_BYT
 from rap_journal.markers import Marker, read_marker, write_marker
 from rap_journal.payload import StrictHead
 from rap_journal.recovery import Base, Examined, examine
-from rap_journal.recovery_report import RecoveryReport
+from rap_journal.recovery_plan import Verdict
+from rap_journal.recovery_report import Finding, RecoveryReport
 from rap_journal.repair import prepare, repair_closed, repair_copies
 from rap_journal.sealed_files import install_file
 from rap_journal.sealing import KeyRing, key_check_value
 from rap_journal.segment_writer import SegmentWriter, WriterIdentity
 from rap_journal.values import ClassSpec, Epoch
-from rap_journal.witness import SealedPart, Slot, WitnessPoint, WitnessWriter, open_slot, read_witness, require_slot
+from rap_journal.witness import SealedPart, Slot, WitnessFile, WitnessPoint, WitnessWriter, open_slot, read_witness, require_slot
 
 
 class Setup(NamedTuple):
@@ -167,7 +168,8 @@ class Journal:
     def _recover(cls, unlocked: Unlocked, setup: Setup, projections: RecoveringProjections) -> "Journal":
         root, folders, keys = unlocked
         marker = keys.marker
-        slot = require_slot(read_witness(root), marker.journal_id, f"{root.name}/{WITNESS}")
+        witness = read_witness(root)
+        slot = require_slot(witness, marker.journal_id, f"{root.name}/{WITNESS}")
         sealed = open_slot(slot, keys.ring)
         inventory = take_inventory(folders.journal, marker.journal_id)
         base = load_base(folders, keys, setup)
@@ -183,7 +185,10 @@ class Journal:
             epoch = Epoch(1 + max([slot.point.epoch] + [segment.header.epoch for segment in inventory.chain]))
             next_number = 1 + max(slot.point.segment, inventory.number_max)
             journal = cls._writable(unlocked, setup, examined, slot, sealed, projections, next_number, epoch)
-            journal.report = journal.report._replace(findings=journal.report.findings + repaired)
+            doubts = doubts_about(witness, examined.report.last_lsn)
+            journal.report = journal.report._replace(
+                findings=journal.report.findings + repaired + doubts, witness_doubtful=bool(doubts)
+            )
         folders.wipe_temporary()
         journal.node_us = examined.node_us
         return journal
@@ -300,6 +305,19 @@ class Journal:
                 reason="tampered",
             )
         return self._committer
+
+
+def doubts_about(witness: WitnessFile, last_lsn: int) -> tuple[Finding, ...]:
+    """What a bad slot means: a crash while it was written, if the journal goes beyond the other one; else nobody knows."""
+    slot = witness.newest
+    if not witness.bad_slots or slot is None or last_lsn > slot.point.lsn:
+        return ()
+    return (
+        Finding(
+            Verdict.GAP, WITNESS, 0, 0, 0, 0, 0, (), "bad_slot", "floors may be lost: the state counts as restored, not validated.",
+            "Have the control plane validate this node.",
+        ),
+    )  # fmt: skip
 
 
 def open_key_ring(root: Directory, setup: Setup, marker: Marker) -> KeyRing:

@@ -70,6 +70,7 @@ class RecoveryReport(NamedTuple):
         last_lsn: LSN of the last record recovered.
         frame_count, record_count: what was replayed.
         rewrote_last_frame: whether the last frame was written again, since only the page cache vouched for it.
+        witness_doubtful: whether a slot of the witness is bad and no crash explains it: floors it kept may be lost (trust, 15).
     """
 
     cluster: str
@@ -83,6 +84,7 @@ class RecoveryReport(NamedTuple):
     frame_count: int
     record_count: int
     rewrote_last_frame: bool
+    witness_doubtful: bool = False
 
     @property
     def is_clean(self) -> bool:

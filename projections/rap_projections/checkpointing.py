@@ -120,14 +120,15 @@ def retire(core: JournaledState, policy: EffectivePolicy, now: Now) -> HistoryRe
         return None
     event = HistoryRetired(floor, segments[0].header.number, segments[-1].header.number)
     core.execute("checkpoint", _always(event), durable=True)
-    for segment in segments:
-        journal.folders.journal.unlink(segment.name)
-    journal.folders.journal.sync()
+    # Sets before segments: a set below missing segments would promise states that nothing can show.
     for folder in journal.folders.classes.values():
         for lsn in list_checkpoints(folder):
             if lsn < floor:
                 folder.unlink(checkpoint_name(lsn))
         folder.sync()
+    for segment in segments:
+        journal.folders.journal.unlink(segment.name)
+    journal.folders.journal.sync()
     remove_unnamed_documents(journal, core.state, spared=core.stored_here)
     return event
 

@@ -27,9 +27,13 @@ from rap_projections.lifecycle import ClassReset, RecoveryDone
 from rap_projections.node_time import Now
 from rap_projections.refusals import RefusedError
 from rap_projections.snapshots import ScopeView
+from rap_projections.trust_decisions import decide_restore_marked
 from rap_projections.witness_floors import decide_raised, is_rolled_back
 
 _NAMES = {spec.number: spec.name for spec in CLUSTER_CLASSES}
+NONCE_BYTES = 32
+"""Length of the nonce a ticket must name (trust, 19)."""
+
 _FATAL = (IDENTITY.number, TRUST.number)
 
 
@@ -52,6 +56,7 @@ class Opening:
         if self._context.fail_closed_reason is None:
             self._record_recovery(losses)
             self._raise_floors()
+            self._mark_doubtful()
             self._withdraw_unsound()
             self._derivation.derive_all()
 
@@ -108,6 +113,15 @@ class Opening:
         floors = self._core.journal.recovered_floors
         if floors is not None:
             self._context.execute("floors", lambda now: decide_raised(self._core.state, floors))
+
+    def _mark_doubtful(self) -> None:
+        """Floors that only a bad slot may have known bar high-risk work until the control plane has validated this node (trust, 15)."""
+        core = self._core
+        if core.journal.report.witness_doubtful:
+            nonce = core.random_bytes(NONCE_BYTES)
+            self._context.execute(
+                "trust", lambda now: decide_restore_marked(core.state.view(TRUST), reason="witness_behind", backup_digest=b"", nonce=nonce)
+            )
 
     def _withdraw_unsound(self) -> None:
         """Documents whose bytes are gone or damaged: a pending one is dropped, an active one gives way to a previous one, or to none."""

@@ -237,6 +237,10 @@ class JournaledState:
         with self.lock:
             return self.state.digest()
 
+    def random_bytes(self, count: int) -> bytes:
+        """Random bytes, from the door they came in by."""
+        return self._setup.randomness(count)
+
     def store(self, spec: ClassSpec, content: bytes) -> bytes:
         """Keep a document, sealed and synced; returns its file id. Raises `NoSpace`, and `MisuseError` after closing."""
         self.require_open()

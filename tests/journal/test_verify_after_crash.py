@@ -43,10 +43,6 @@ def survivals(at: int) -> list[Survival]:
 
 def check(report: VerifyReport, case: str) -> None:
     grave = [finding for finding in report.findings if finding.severity > Severity.TORN]
-    if [finding.reason for finding in grave] == ["bad_slot"]:
-        # The one doubt: the power went while the witness was written after the last segment was cut to its length, at a close or a
-        # checkpoint. That looks like a slot that has rotted since, and is called so.
-        return
     assert grave == [], case
 
 
