@@ -27,6 +27,7 @@ from rap_projections.cluster_view import ClusterView, view_of
 from rap_projections.derivation import Derivation
 from rap_projections.event_kinds import HEALTH, PEERS, ROUTES, SNAPSHOTS, TELEMETRY, UPDATES, Event
 from rap_projections.health_calls import Health
+from rap_projections.identity_calls import Identity
 from rap_projections.journaled_state import JournaledState
 from rap_projections.lifecycle import decide_note
 from rap_projections.node_time import Now
@@ -41,6 +42,7 @@ from rap_projections.status import live_status
 from rap_projections.subscriptions import Delivered, Subscription
 from rap_projections.telemetry_calls import Hints, Telemetry
 from rap_projections.witness_floors import never_lower, witness_floors
+from rap_projections.workload import Boundary, Resolver, Workload
 
 
 class ClusterState:
@@ -53,6 +55,7 @@ class ClusterState:
     health: Health
     telemetry: Telemetry
     hints: Hints
+    identity: Identity
 
     def __init__(self, cluster_id: str, core: JournaledState, policy: Policy, protection: str) -> None:
         self._context = ClusterContext(cluster_id, core, policy)
@@ -66,6 +69,7 @@ class ClusterState:
         self.health = Health(self._context)
         self.telemetry = Telemetry(self._context)
         self.hints = Hints(self._context)
+        self.identity = Identity(self._context)
         self._reopening = threading.Lock()
         core.floors_of = lambda state: never_lower(witness_floors(state), core.journal.recovered_floors)
         core.trusted_s = lambda state, instant: self._context.trusted_s(state, instant, core.boot_id)
@@ -205,6 +209,15 @@ class ClusterState:
         core.subscriptions.add(subscription)
         subscription.start()
         return subscription
+
+    def workload(self, service_id: str, *, resolver: Resolver | None = None) -> Workload:
+        """The five calls that workload `service_id` has; `resolver` is the agent's way to secrets. Every call checks the assignment."""
+        changed = {"AssignmentsApplied", "ServiceRemoved"}
+        boundary = Boundary(
+            is_allowed=lambda operation: self.allows(operation).ok,
+            subscribe=lambda callback: self.subscribe(callback, kinds=changed),
+        )
+        return Workload(self._context, service_id, boundary, resolver)
 
     def tick(self) -> None:
         """Called by the housekeeper: commit batches that waited long enough, bring an idle witness up to date, pay for the time."""

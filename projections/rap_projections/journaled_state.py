@@ -29,6 +29,7 @@ from rap_journal.journal import Journal, Setup, Unlocked, unlock
 from rap_journal.reader import JournalReader
 from rap_journal.records import Record
 from rap_journal.sealed_store import load_document, store_document
+from rap_journal.sealing import Purpose
 from rap_journal.space import no_space_means
 from rap_journal.values import ClassSpec, Durability
 from rap_projections.document_shelf import DocumentShelf
@@ -241,21 +242,22 @@ class JournaledState:
         """Random bytes, from the door they came in by."""
         return self._setup.randomness(count)
 
-    def store(self, spec: ClassSpec, content: bytes) -> bytes:
+    def store(self, spec: ClassSpec, content: bytes, *, purpose: Purpose = Purpose.DOCUMENT) -> bytes:
         """Keep a document, sealed and synced; returns its file id. Raises `NoSpace`, and `MisuseError` after closing."""
         self.require_open()
         folders, keys = self._unlocked.folders, self._unlocked.keys
         with no_space_means(self.name, f"{spec.name} document"):
             file_id = store_document(
-                folders, spec, content, journal_id=keys.marker.journal_id, keys=keys.ring, randomness=self._setup.randomness
-            )
+                folders, spec, content, journal_id=keys.marker.journal_id, keys=keys.ring, randomness=self._setup.randomness,
+                purpose=purpose,
+            )  # fmt: skip
         self.stored_here.add(file_id)
         return file_id
 
-    def load(self, spec: ClassSpec, file_id: bytes) -> bytes:
+    def load(self, spec: ClassSpec, file_id: bytes, *, purpose: Purpose = Purpose.DOCUMENT) -> bytes:
         """The content of a kept document."""
         folders, keys = self._unlocked.folders, self._unlocked.keys
-        return load_document(folders, spec, file_id, journal_id=keys.marker.journal_id, keys=keys.ring)
+        return load_document(folders, spec, file_id, journal_id=keys.marker.journal_id, keys=keys.ring, purpose=purpose)
 
     # What the committer calls, from whichever thread leads.
 
