@@ -12,6 +12,7 @@ Example::
 """
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import NamedTuple, Self
 
 from rap_journal.filesystem import Directory
@@ -40,33 +41,29 @@ class JournalFolders(NamedTuple):
     def open(cls, root: Directory, specs: Sequence[ClassSpec], *, may_repair: bool) -> Self:
         """Open all folders. With `may_repair`, missing ones that hold nothing irreplaceable are made again.
 
-        Raises `FileNotFoundError` when the folder of segments is missing.
+        Raises `FileNotFoundError` when the folder of segments is missing, and `UnsafeFile`; `root` stays open then, and nothing else.
         """
         classes, missing, remade = {}, [], False
-        for spec in specs:
-            if root.status(spec.name) is not None:
-                classes[spec.number] = root.directory(spec.name)
-            else:
-                missing.append(spec.name)
-                if may_repair and spec.durability is not Durability.STRICT:
-                    classes[spec.number] = root.create_directory(spec.name)
-                    remade = True
-        if may_repair:
+        with ExitStack() as opened:
+            for spec in specs:
+                if root.status(spec.name) is not None:
+                    classes[spec.number] = opened.enter_context(root.directory(spec.name))
+                else:
+                    missing.append(spec.name)
+                    if may_repair and spec.durability is not Durability.STRICT:
+                        classes[spec.number] = opened.enter_context(root.create_directory(spec.name))
+                        remade = True
             for name in (QUARANTINE, TEMPORARY):
-                if root.status(name) is None:
+                if may_repair and root.status(name) is None:
                     root.create_directory(name).close()
                     remade = True
-        if remade:
-            # Before anything is put into them.
-            root.sync()
-        return cls(
-            root,
-            root.directory(JOURNAL),
-            root.directory(QUARANTINE),
-            root.directory(TEMPORARY),
-            classes,
-            tuple(missing),
-        )
+            if remade:
+                # Before anything is put into them.
+                root.sync()
+            others = [opened.enter_context(root.directory(name)) for name in (JOURNAL, QUARANTINE, TEMPORARY)]
+            folders = cls(root, others[0], others[1], others[2], classes, tuple(missing))
+            opened.pop_all()
+        return folders
 
     def wipe_temporary(self) -> None:
         """Remove every file under ``tmp/`` (spec 7: wipe temporary files on startup). A folder in it is not the store's."""

@@ -5,7 +5,8 @@ Rules this file keeps:
 - No lock is taken and nothing is changed.
 - The horizon is fixed before anything is judged: beside a live writer it is the witness's LSN or the LSN before the last valid
   frame, whichever is higher; nothing past it is looked at, so a frame being written is never called damage.
-- The segments up to the horizon are held open: a checkpoint that retires them meanwhile takes nothing away.
+- The segments up to the horizon are held open: a checkpoint that retires them meanwhile takes nothing away. One that is retired
+  between its listing and its opening is no damage: the folder is looked at again.
 
 Example::
 
@@ -14,6 +15,7 @@ Example::
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -30,6 +32,9 @@ from rap_journal.records import Record
 from rap_journal.values import ClassSpec
 from rap_journal.walk import Walk, records_of
 from rap_journal.witness import Slot, read_witness, require_slot
+
+_RETIRED_MEANWHILE_MAX = 10
+"""So often a segment may be retired under a reader's eyes before that is called an error."""
 
 
 class Horizon(NamedTuple):
@@ -60,22 +65,27 @@ class JournalReader:
 
     @classmethod
     def open(cls, root: Directory, setup: Setup, *, live: bool) -> Self:
-        """Open the journal in `root`. `live` says whether a writer holds the store's lock.
+        """Open the journal in `root`. `live` says whether a writer holds the store's lock. `root` is closed with the reader.
 
-        Raises `DamageError`, `FormatTooNew`, `KeyUnavailable`, `KeyTampered`, `OSError`.
+        Raises `DamageError`, `FormatTooNew`, `KeyUnavailable`, `KeyLost`, `KeyTampered`, `UnsafeFile`, `OSError`; all is closed then.
         """
-        marker = read_marker(root).marker
-        keys = Keys(marker, open_key_ring(root, setup, marker))
-        reader = cls(JournalFolders.open(root, setup.specs, may_repair=False), setup, keys)
-        reader.refresh(live=live)
+        opened: Directory | JournalFolders | Self = root
+        try:
+            marker = read_marker(root).marker
+            keys = Keys(marker, open_key_ring(root, setup, marker))
+            opened = folders = JournalFolders.open(root, setup.specs, may_repair=False)
+            opened = reader = cls(folders, setup, keys)
+            reader.refresh(live=live)
+        except BaseException:
+            opened.close()
+            raise
         return reader
 
     def refresh(self, *, live: bool) -> None:
         """Fix a new horizon at what is durable now."""
         root, journal_id = self.folders.root, self.keys.marker.journal_id
         self.slot = require_slot(read_witness(root), journal_id, f"{root.name}/{WITNESS}")
-        self.inventory = take_inventory(self.folders.journal, journal_id)
-        self._hold_files()
+        self._hold_files(journal_id)
         walk = self._walk(self.slot.point.lsn)
         for _segment in walk:
             pass
@@ -118,7 +128,8 @@ class JournalReader:
                     return load_checkpoint(
                         folder, spec, candidate, self.keys.ring, self.keys.marker.journal_id, fold_set=self._setup.fold_set
                     )
-                except StateStoreError:
+                except (StateStoreError, OSError):
+                    # Damaged, or dropped by the writer since it was listed.
                     continue
         raise HistoryGone(
             f"no state of {self._name} at LSN {lsn} can be shown: history reaches back to LSN {self.horizon.oldest_lsn}.",
@@ -147,8 +158,17 @@ class JournalReader:
     def _walk(self, after_lsn: int) -> Walk:
         return Walk(self.folders.journal, self.inventory, after_lsn, files=self._files)
 
-    def _hold_files(self) -> None:
-        wanted = {segment.name for segment in self.inventory.chain}
+    def _hold_files(self, journal_id: bytes) -> None:
+        for _attempt in range(_RETIRED_MEANWHILE_MAX):
+            with suppress(FileNotFoundError):
+                self.inventory = take_inventory(self.folders.journal, journal_id)
+                self._hold(self.inventory)
+                return
+        self.inventory = take_inventory(self.folders.journal, journal_id)
+        self._hold(self.inventory)
+
+    def _hold(self, inventory: Inventory) -> None:
+        wanted = {segment.name for segment in inventory.chain}
         for name in set(self._files) - wanted:
             self._files.pop(name).close()
         for name in wanted - set(self._files):
