@@ -135,7 +135,7 @@ def test_a_recovery_that_is_cut_off_anywhere_is_as_good_as_none(
 def test_a_process_killed_at_any_operation_on_a_real_disk_loses_nothing_it_acknowledged(
     young: dict[str, bytes | None], whole: tuple[Outcome, int], tmp_path: Path
 ) -> None:
-    for survived in range(0, whole[1], 3):
+    for survived in range(0, whole[1], 5):
         path = str(tmp_path / str(survived))
         create_journal(OsFileSystem(), path)
         mortal = MortalFileSystem(OsFileSystem(), survived)

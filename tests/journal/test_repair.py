@@ -43,7 +43,9 @@ def test_the_order_is_quarantine_then_the_header_that_makes_the_cut_then_truncat
     filesystem, opened = opened_from(torn)
     opened.append(HEALTH, ["on"])
     names = [(operation.name, operation.path, operation.new_path) for operation in filesystem.operations]
-    kept = next(index for index, (name, _path, new) in enumerate(names) if name == "rename" and new and new.startswith("quarantine/"))
+    kept = next(
+        index for index, (name, _path, new) in enumerate(names) if name == "rename" and new and new.startswith("quarantine/")
+    )
     named = names.index(("rename", "journal/next", "journal/00000002-00000002"))
     truncated = names.index(("truncate", "journal/00000001-00000001", None))
     written = names.index(("write", "journal/00000002-00000002", None))
