@@ -39,6 +39,11 @@ def later(section: int, text: str, *calls: str, reason: str) -> Answer:
 WORKLOAD_ONLY = "workload offers only config, wait_config, report, secret, commands"
 OTHER_SYSTEM = "this release runs on Linux with a key file; key stores of operating systems come with their providers"
 NO_RESTORE = "backup and restore are a part of their own, with the ticket that validates a restore"
+NO_ROTATION = "a cluster's bundle is pinned at join; rotation, revocation and peers' certificates are a part of their own"
+NO_ENROLLMENT = "a node asks for its certificate; enrolling, renewing and signing with it are a part of their own"
+NO_SOURCES = "documents are handed in by the agent; sources to fetch them from are a part of their own"
+NO_RESET = "a cluster that fails closed stays so until it is left and joined again; resetting one class comes with restore"
+NO_UPDATES = "offers are kept and shown; staging, activating and rolling back artifacts are a part of their own"
 
 SPEC_MAP: tuple[Answer, ...] = (
     # Agent state
@@ -47,22 +52,22 @@ SPEC_MAP: tuple[Answer, ...] = (
     now(4, "local feature flags", "store.agent"),
     now(4, "last startup/shutdown status", "store.agent", "store.report"),
     now(4, "local diagnostics", "store.agent", "store.report"),
-    now(4, "update engine metadata", "store.agent", "cluster.updates"),
+    now(4, "update engine metadata", "store.agent"),
     # Identity state
     now(4, "`node_id`", "cluster.identity.status", "cluster.view"),
     now(4, "cluster membership id", "cluster.identity.status", "cluster.view"),
-    now(4, "node certificate metadata", "cluster.identity.enroll", "cluster.identity.status"),
+    now(4, "node certificate metadata", "cluster.identity.status"),
     now(4, "public identity metadata", "cluster.identity.request", "cluster.identity.status"),
-    now(4, "private key reference", "cluster.identity.request", "cluster.identity.signer"),
-    now(4, "enrollment state", "cluster.identity.enroll", "cluster.identity.status"),
-    now(4, "revocation status cache", "cluster.identity.status", "cluster.trust.update"),
+    now(4, "private key reference", "cluster.identity.request"),
+    now(4, "enrollment state", "cluster.identity.status"),
+    now(4, "revocation status cache", "cluster.identity.status"),
     # Trust state
-    now(4, "platform root trust refs", "cluster.trust.update", "cluster.view"),
-    now(4, "cluster trust roots", "store.join", "cluster.trust.update"),
-    now(4, "config signing keys", "cluster.trust.update", "cluster.view"),
-    now(4, "node-to-node trust bundle", "cluster.trust.update", "cluster.trust.verify_peer"),
-    now(4, "revocation metadata", "cluster.trust.update", "cluster.view"),
-    now(4, "trust bundle version", "cluster.trust.update", "cluster.status"),
+    now(4, "platform root trust refs", "cluster.view"),
+    now(4, "cluster trust roots", "store.join"),
+    now(4, "config signing keys", "cluster.view"),
+    later(4, "node-to-node trust bundle", "cluster.trust.update", "cluster.trust.verify_peer", reason=NO_ROTATION),
+    now(4, "revocation metadata", "cluster.view"),
+    now(4, "trust bundle version", "cluster.status"),
     # Snapshot state
     now(4, "active signed scoped snapshot per scope", "cluster.snapshots.activate", "cluster.view"),
     now(4, "previous verified snapshot per scope", "cluster.snapshots.activate", "cluster.view"),
@@ -79,7 +84,7 @@ SPEC_MAP: tuple[Answer, ...] = (
     # Peer cache
     now(4, "scoped peer directory entries", "cluster.snapshots.activate", "cluster.view"),
     now(4, "endpoint candidates", "cluster.view"),
-    now(4, "certificate fingerprints", "cluster.view", "cluster.trust.verify_peer"),
+    now(4, "certificate fingerprints", "cluster.view"),
     now(4, "last success timestamp", "cluster.peers.observe", "cluster.view"),
     now(4, "latency", "cluster.peers.observe", "cluster.peers.observe_many"),
     now(4, "packet loss", "cluster.peers.observe", "cluster.view"),
@@ -113,13 +118,13 @@ SPEC_MAP: tuple[Answer, ...] = (
     now(4, "service health summaries", "cluster.services.report", "cluster.health.heartbeat"),
     now(4, "last known safe operation deadline", "cluster.allows", "cluster.next_deadline"),
     # Update metadata
-    now(4, "current agent version", "store.agent", "cluster.updates.confirm"),
-    now(4, "current workload versions", "cluster.updates.confirm", "cluster.view"),
-    now(4, "pending update metadata", "cluster.updates.stage", "cluster.view"),
-    now(4, "signed artifact refs", "cluster.updates.stage", "cluster.updates.verify_artifact"),
-    now(4, "rollout/canary assignment", "cluster.updates.stage", "cluster.view"),
-    now(4, "rollback candidate metadata", "cluster.updates.roll_back", "cluster.view"),
-    now(4, "last update result", "cluster.updates.confirm", "cluster.updates.roll_back"),
+    now(4, "current agent version", "store.agent"),
+    now(4, "current workload versions", "cluster.view"),
+    now(4, "pending update metadata", "cluster.view"),
+    later(4, "signed artifact refs", "cluster.updates.stage", "cluster.updates.verify_artifact", reason=NO_UPDATES),
+    now(4, "rollout/canary assignment", "cluster.view"),
+    now(4, "rollback candidate metadata", "cluster.view"),
+    later(4, "last update result", "cluster.updates.confirm", "cluster.updates.roll_back", reason=NO_UPDATES),
     # Encryption and secrets
     later(5, "private keys use OS key store where possible", "cluster.identity.request", reason=OTHER_SYSTEM),
     now(5, "file-backed sensitive material is encrypted at rest", "rap_journal.sealing", "rap_projections.keys:FileKeyProvider"),
@@ -145,7 +150,7 @@ SPEC_MAP: tuple[Answer, ...] = (
     now(6, "verify content before activation", "cluster.activation", "cluster.snapshots.check"),
     now(6, "atomically rename/swap active pointer", "rap_journal.filesystem:Directory.rename", "cluster.activation"),
     now(6, "keep previous verified content for recovery", "cluster.snapshots.activate", "cluster.view"),
-    now(6, "never partially overwrite active snapshots or identity data", "cluster.activation", "cluster.identity.enroll"),
+    now(6, "never partially overwrite active snapshots or identity data", "cluster.activation"),
     now(
         6,
         "use a store lock to prevent concurrent writers",
@@ -153,7 +158,7 @@ SPEC_MAP: tuple[Answer, ...] = (
         "rap_journal.errors:StoreBusy",
     ),
     now(6, "interrupted writes", "cluster.recovery"),
-    now(6, "corrupted pending updates", "cluster.recovery", "cluster.updates.stage"),
+    now(6, "corrupted pending updates", "cluster.recovery"),
     now(6, "missing optional cache files", "cluster.recovery"),
     now(6, "stale runtime observations", "cluster.expire"),
     # Cache expiry and cleanup
@@ -165,29 +170,26 @@ SPEC_MAP: tuple[Answer, ...] = (
     now(
         7,
         "delete service assignment cache for removed roles after revocation is applied",
-        "cluster.trust.update",
-        "cluster.expire",
+        "cluster.snapshots.activate",
     ),
     now(7, "wipe temporary files on startup", "store.open"),
     # Corruption recovery
     now(8, "load active verified state", "store.open", "cluster.recovery"),
     now(8, "reject corrupted pending state", "store.open", "cluster.recovery"),
     now(8, "fallback to previous verified snapshot if active snapshot is corrupt and policy allows it", "cluster.recovery"),
-    now(8, "request full snapshot from config/storage service", "cluster.refresh"),
-    now(8, "use bootstrap peers or control plane if storage/config is unavailable", "cluster.refresh"),
-    now(
-        8, "enter degraded mode only if a valid snapshot and policy allow it", "cluster.refresh", "cluster.health.enter_degraded"
-    ),
-    now(8, "fail closed for trust/identity corruption", "rap_journal.errors:FailClosed", "cluster.reset"),
+    later(8, "request full snapshot from config/storage service", "cluster.refresh", reason=NO_SOURCES),
+    later(8, "use bootstrap peers or control plane if storage/config is unavailable", "cluster.refresh", reason=NO_SOURCES),
+    now(8, "enter degraded mode only if a valid snapshot and policy allow it", "cluster.health.enter_degraded"),
+    now(8, "fail closed for trust/identity corruption", "rap_journal.errors:FailClosed"),
     # Multi-cluster isolation
     now(9, "identity", "store.join", "cluster.identity"),
-    now(9, "certificates", "cluster.identity.enroll", "cluster.trust.verify_peer"),
-    now(9, "trust bundle", "cluster.trust"),
+    later(9, "certificates", "cluster.identity.enroll", "cluster.trust.verify_peer", reason=NO_ENROLLMENT),
+    now(9, "trust bundle", "store.join", "cluster.view"),
     now(9, "signed snapshots", "cluster.snapshots"),
     now(9, "peer cache", "cluster.peers"),
     now(9, "route cache", "cluster.routes"),
     now(9, "service assignment cache", "cluster.services"),
-    now(9, "update/workload namespace where needed", "cluster.updates", "cluster.workload"),
+    now(9, "update/workload namespace where needed", "cluster.workload"),
     now(9, "telemetry namespace", "cluster.telemetry"),
     # Service workload boundary
     now(10, "read assigned service configuration through node-agent", "workload.config", "workload.wait_config"),
@@ -202,7 +204,7 @@ SPEC_MAP: tuple[Answer, ...] = (
     now(10, "store unrelated organization secrets", WORKLOAD_ONLY),
     # Backup and restore
     later(11, "identity/private key backup is platform policy dependent and high-risk", "store.backup", reason=NO_RESTORE),
-    now(11, "snapshots and caches can usually be reconstructed", "cluster.refresh", "cluster.reset"),
+    later(11, "snapshots and caches can usually be reconstructed", "cluster.refresh", "cluster.reset", reason=NO_SOURCES),
     later(11, "local route/peer caches should not be treated as backup-critical", "store.backup", reason=NO_RESTORE),
     later(11, "trust state backup must preserve anti-rollback properties", "store.backup", "store.restore", reason=NO_RESTORE),
     later(
