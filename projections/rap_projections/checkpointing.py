@@ -65,7 +65,9 @@ def write_checkpoint(core: JournaledState, classes: tuple[ClassFolds, ...] = CLU
     if all(loaded.anchor.lsn == folded.anchor.lsn for loaded in base.checkpoints.values()) and base.checkpoints:
         return WrittenCheckpoint(folded.anchor.lsn, 0, digest, None)
     contents = {
-        folds.spec.number: ClassContent(folded.heads[folds.spec.number], folded.state.node_us, folded.state.value(folds.spec.number))
+        folds.spec.number: ClassContent(
+            folded.heads[folds.spec.number], folded.state.node_us, folded.state.value(folds.spec.number)
+        )
         for folds in classes
     }
     byte_count = write_checkpoint_set(journal, folded.anchor, contents)
@@ -135,9 +137,7 @@ def retire(core: JournaledState, policy: EffectivePolicy, now: Now) -> HistoryRe
 
 def _wholly_below(chain: tuple[SegmentFile, ...], floor_lsn: int) -> list[SegmentFile]:
     """Closed segments whose last LSN is at or below the floor."""
-    return [
-        segment for segment, successor in pairwise(chain) if successor.header.predecessor.last_lsn <= floor_lsn
-    ]
+    return [segment for segment, successor in pairwise(chain) if successor.header.predecessor.last_lsn <= floor_lsn]
 
 
 def _follow(heads: StrictHeads, records: list[Record], since: dict[int, int]) -> None:

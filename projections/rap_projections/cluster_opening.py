@@ -120,7 +120,10 @@ class Opening:
         if core.journal.report.witness_doubtful:
             nonce = core.random_bytes(NONCE_BYTES)
             self._context.execute(
-                "trust", lambda now: decide_restore_marked(core.state.view(TRUST), reason="witness_behind", backup_digest=b"", nonce=nonce)
+                "trust",
+                lambda now: decide_restore_marked(
+                    core.state.view(TRUST), reason="witness_behind", backup_digest=b"", nonce=nonce
+                ),
             )
 
     def _withdraw_unsound(self) -> None:

@@ -64,7 +64,9 @@ class Derivation:
 
         def decide(now: Now) -> Sequence[Event]:
             health = cluster.state.view(HEALTH)
-            return health_decisions.decide_policy(health, cluster.policy, build=cluster.core.machine.build, signed_content_id=content_id)
+            return health_decisions.decide_policy(
+                health, cluster.policy, build=cluster.core.machine.build, signed_content_id=content_id
+            )
 
         if cluster.execute("health", decide, context).changed:
             # Other limits may mean other evictions and other routes.
@@ -112,7 +114,9 @@ class Derivation:
         content_id, _version, assignments = self._active(Scope.SERVICES)
 
         def decide(now: Now) -> Sequence[Event]:
-            return service_decisions.decide_assignments(cluster.state.view(SERVICES), content_id=content_id, assignments=assignments)
+            return service_decisions.decide_assignments(
+                cluster.state.view(SERVICES), content_id=content_id, assignments=assignments
+            )
 
         cluster.execute("services", decide, context)
 

@@ -112,7 +112,9 @@ class DocumentShelf:
                     return held.stored
         stored = self._named.get(content_id)
         if stored is None:
-            raise DamageError("an event names a document that no activation brought", state_class="snapshots", reason="unknown_document")
+            raise DamageError(
+                "an event names a document that no activation brought", state_class="snapshots", reason="unknown_document"
+            )
         return stored
 
 

@@ -87,7 +87,9 @@ def event_kind(
         assert len(levels) == len(fields) and set(levels) <= set(SENSITIVITIES), named.__name__
         assert (number, version) not in _BY_NUMBER, f"kind {number} version {version} is taken"
         kept = durability if durability is not None else state_class.durability if state_class else Durability.SYNC
-        kind = EventKind(number, version, named.__name__, state_class, category, kept, dict(zip(fields, levels, strict=True)), named)
+        kind = EventKind(
+            number, version, named.__name__, state_class, category, kept, dict(zip(fields, levels, strict=True)), named
+        )
         _BY_NUMBER[number, version] = kind
         _BY_TYPE[named] = kind
         return named

@@ -41,7 +41,9 @@ class Health:
         """Note that a contact with "control-plane", "config" or "storage" was tried. Raises `MisuseError` for another party."""
         return self._execute(lambda now: decisions.decide_contact(party, ok=ok), context)
 
-    def pressure(self, *, disk: int | None = None, memory: int | None = None, cpu: int | None = None, **context: Unpack[Context]) -> Receipt:
+    def pressure(
+        self, *, disk: int | None = None, memory: int | None = None, cpu: int | None = None, **context: Unpack[Context]
+    ) -> Receipt:
         """Note how full local resources are, in thousandths (0 to 1000). Raises `MisuseError` outside that."""
         given = {name: value for name, value in (("disk", disk), ("memory", memory), ("cpu", cpu)) if value is not None}
         return self._execute(lambda now: decisions.decide_pressure(self.view, given), context)
@@ -87,7 +89,9 @@ class Health:
 
     def heartbeat_sent(self, beat: Heartbeat, **context: Unpack[Context]) -> Receipt:
         """The heartbeat was accepted by the control plane."""
-        return self._execute(lambda now: decisions.decide_heartbeat_sent(self.view, at_lsn=beat.at_lsn, digest=beat.digest), context)
+        return self._execute(
+            lambda now: decisions.decide_heartbeat_sent(self.view, at_lsn=beat.at_lsn, digest=beat.digest), context
+        )
 
     @property
     def view(self) -> HealthView:
@@ -97,4 +101,3 @@ class Health:
 
     def _execute(self, decide: Decide, context: Context) -> Receipt:
         return self._context.execute("health", decide, context)
-

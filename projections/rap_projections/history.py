@@ -93,7 +93,8 @@ class ClusterHistory:
         """The last LSN whose wall clock says `time` or earlier. Raises `NoSuchRecord` when there is none, `MisuseError` for a naive time."""
         if time.tzinfo is None:
             raise MisuseError(
-                "a time without a zone; nothing was read. Give one with its zone, such as 2026-01-31T03:12:00Z.", reason="naive_time"
+                "a time without a zone; nothing was read. Give one with its zone, such as 2026-01-31T03:12:00Z.",
+                reason="naive_time",
             )
         wall_us = int(time.astimezone(UTC).timestamp() * 1_000_000)
         found = 0

@@ -211,7 +211,9 @@ class JournaledState:
 
     def _require_kept(self, reader: JournalReader, lsn: int) -> None:
         if lsn > reader.horizon.lsn:
-            raise NoSuchRecord(f"LSN {lsn} is beyond the last record of {self.name}, {reader.horizon.lsn}.", cluster=self.name, lsn=lsn)
+            raise NoSuchRecord(
+                f"LSN {lsn} is beyond the last record of {self.name}, {reader.horizon.lsn}.", cluster=self.name, lsn=lsn
+            )
         first_lsn = reader.inventory.chain[0].header.first_lsn if reader.inventory.chain else 1
         if lsn + 1 < first_lsn:
             raise HistoryGone(

@@ -70,18 +70,25 @@ class FileKeyProvider:
             key = read_private_file(self._path, KEY_BYTES + 1)
         except FileNotFoundError as error:
             raise KeyLost(
-                f"the key file {self._path} is gone; the store was left alone. Restore the file, or enroll anew.", reason="key_file"
+                f"the key file {self._path} is gone; the store was left alone. Restore the file, or enroll anew.",
+                reason="key_file",
             ) from error
         except UnsafeFile:
             raise
         except OSError as error:
-            raise KeyUnavailable(f"the key file {self._path} cannot be read ({error.strerror}); try again.", reason="key_file") from error
+            raise KeyUnavailable(
+                f"the key file {self._path} cannot be read ({error.strerror}); try again.", reason="key_file"
+            ) from error
         if len(key) != KEY_BYTES:
-            raise KeyTampered(f"the key file {self._path} does not hold {KEY_BYTES} bytes; nothing was opened.", reason="key_file")
+            raise KeyTampered(
+                f"the key file {self._path} does not hold {KEY_BYTES} bytes; nothing was opened.", reason="key_file"
+            )
         return key
 
 
 def require_outside(root: str, provider: KeyProvider) -> None:
     """Raise `MisuseError` when a file provider's key lies within the store's root: a copy of the root would hold its own key."""
     if isinstance(provider, FileKeyProvider) and PurePath(provider.path).is_relative_to(root):
-        raise MisuseError(f"the key file lies inside the store's root {root}; nothing was done. Keep it elsewhere.", reason="key_inside_root")
+        raise MisuseError(
+            f"the key file lies inside the store's root {root}; nothing was done. Keep it elsewhere.", reason="key_inside_root"
+        )

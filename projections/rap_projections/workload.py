@@ -83,7 +83,9 @@ class Workload:
         """
         if command is not None:
             self.__take(command, outcome)
-        return Services(self.__context).report(self.__id, state=state, version=version, detail=detail, actor=f"workload:{self.__id}"[:64])
+        return Services(self.__context).report(
+            self.__id, state=state, version=version, detail=detail, actor=f"workload:{self.__id}"[:64]
+        )
 
     def secret(self, reference: str) -> str:
         """The value of a secret that the signed assignment lists, from the agent's resolver; the answer is recorded, the value never.
