@@ -12,6 +12,12 @@ from rap_tools.text_output import TextWriter
 HOSTILE = "\x1b[31m[bold]x[/bold] \u202e:smile:"
 
 
+@pytest.fixture(autouse=True)
+def _a_terminal_without_wishes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Continuous integration asks for no colour; these tests say themselves what they want."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
 def line(*, color: bool, text: str = HOSTILE) -> str:
     stream = io.StringIO()
     TextWriter(stream, color=color).line((text, "cyan"), " ", text)
