@@ -14,7 +14,7 @@ Example::
 from contextlib import suppress
 
 from rap_journal.checkpoints import Anchor
-from rap_journal.errors import DamageError, KeyUnavailable
+from rap_journal.errors import DamageError, FormatTooNew, KeyUnavailable
 from rap_journal.filesystem import Directory
 from rap_journal.format import WITNESS_SLOT_BYTES
 from rap_journal.key_files import KeyFile, KeyProvider, open_keys
@@ -136,6 +136,11 @@ class JournalVerifier:
             for again in range(REREADS):
                 try:
                     return check_segments(folder, look, expected, self._history_floor)
+                except FormatTooNew as error:
+                    # What a later release wrote cannot be compared with what witness and checkpoints say.
+                    name = (error.file or "").rpartition("/")[2]
+                    self._findings.add_error(error, path_of(folder, name), Severity.DAMAGE)
+                    return None
                 except FileNotFoundError:
                     # A live writer retires segments; a new list shows which are left.
                     if not look.live or again == REREADS - 1:

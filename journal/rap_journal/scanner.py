@@ -5,6 +5,7 @@ Rules this file keeps:
 - It is fed bytes and answers with values; it opens no file and takes no key.
 - It reports what it sees and judges nothing: `recovery_plan` decides what a remnant means.
 - Every frame continues the one before: LSN, digest and last strict LSN, so that swapped or repeated frames end the scan.
+- A frame of a later format is no torn frame: where one begins, `FormatTooNew` is raised, so that nobody cuts it.
 
 Example::
 
@@ -15,8 +16,10 @@ Example::
 from enum import IntEnum
 from typing import NamedTuple
 
+from rap_journal.errors import FormatTooNew
 from rap_journal.format import FRAME_MAGIC, SEGMENT_HEADER_BYTES
 from rap_journal.frames import Frame, FrameHeader, read_frame, read_header
+from rap_journal.layout import JOURNAL, segment_name
 from rap_journal.limits import ALIGNMENT, FRAME_BYTES_MAX
 from rap_journal.segments import SegmentHeader
 
@@ -79,13 +82,16 @@ def start_of(header: SegmentHeader, header_digest: bytes) -> Chain:
 def scan_segment(
     data: bytes, header: SegmentHeader, start: Chain, *, offset: int = SEGMENT_HEADER_BYTES, valid_bytes: int | None = None
 ) -> Scan:
-    """Read frames from `offset` on, up to `valid_bytes` where a successor names the valid length (what lies beyond is stale)."""
+    """Read frames from `offset` on, up to `valid_bytes` where a successor names the valid length (what lies beyond is stale).
+
+    Raises `FormatTooNew` where a frame of a later format stands, whole or torn.
+    """
     if valid_bytes is not None:
         data = data[:valid_bytes]
     frames = []
     chain = start
     while True:
-        frame = read_frame(data, offset, header.salt, header.epoch)
+        frame = _read_frame(data, header, offset)
         if isinstance(frame, str):
             reason = frame
             break
@@ -131,8 +137,25 @@ def _find_later_frame(data: bytes, header: SegmentHeader, chain: Chain, end: int
     offset = data.find(FRAME_MAGIC, end)
     while offset >= 0:
         if offset % ALIGNMENT == 0:
-            frame = read_frame(data, offset, header.salt, header.epoch)
+            frame = _read_frame(data, header, offset)
             if isinstance(frame, Frame) and frame.header.first_lsn > chain.last_lsn:
                 return frame
         offset = data.find(FRAME_MAGIC, offset + 1)
     return None
+
+
+def _read_frame(data: bytes, header: SegmentHeader, offset: int) -> Frame | str:
+    """`read_frame`, but what a later release wrote is neither a frame nor a torn one: its header check is right, and keyed."""
+    frame = read_frame(data, offset, header.salt, header.epoch)
+    if frame in _LATER_FORMAT:
+        file = f"{JOURNAL}/{segment_name(header.number, header.epoch)}"
+        raise FormatTooNew(
+            f"{file} holds a frame of a later format at byte {offset}; nothing was judged or cut. Use a later release.",
+            file=file,
+            offset=offset,
+            reason="frame_version",
+        )
+    return frame
+
+
+_LATER_FORMAT = ("unknown_version", "unknown_flag")

@@ -119,15 +119,17 @@ class _Reading:
         self._frame_count = 0
 
     def check(self, file: SegmentFile, successor: SegmentFile | None) -> None:
-        """Check one segment against the one before it and the one behind."""
+        """Check one segment against the one before it and the one behind. Raises `FormatTooNew`: then no other is judged either."""
         self._check_link(file)
         path = path_of(self._folder, file.name)
         self._chain = Chain(file.header.first_lsn - 1, file.header_digest, file.header.last_strict_lsn)
         before = file.header.predecessor
         self._note_place(before.last_lsn, Place(before.digest, before.number, before.valid_bytes))
         self._note_place(file.header.first_lsn - 1, Place(file.header_digest, file.header.number, SEGMENT_HEADER_BYTES))
+        data = None
         with self._look.findings.noting(path, Severity.DAMAGE, may_vanish=False):
             data = self._read(file, path)
+        if data is not None:
             after = successor.header.predecessor if successor is not None else None
             if after is not None and (after.number, after.epoch) == (file.header.number, file.header.epoch):
                 assert successor is not None

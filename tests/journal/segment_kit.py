@@ -1,9 +1,11 @@
 """Segments made by hand: frames of chosen sizes behind a chosen header, in memory or in a folder."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from rap_journal.filesystem import Directory
+from rap_journal.format import FRAME_CHECKED_BYTES, FRAME_HEADER_BYTES
 from rap_journal.frames import FrameCodec
 from rap_journal.layout import segment_name
 from rap_journal.payload import encode_payload
@@ -142,3 +144,11 @@ def flip(data: bytes, offset: int, bit: int = 0) -> bytes:
     changed = bytearray(data)
     changed[offset] ^= 1 << bit
     return bytes(changed)
+
+
+def of_later_format(segment: bytes, offset: int, place: int = 4, value: int = 2) -> bytes:
+    """`segment` with one byte of a frame's header changed, by default its version, and a header check that is right."""
+    head = bytearray(segment[offset : offset + FRAME_CHECKED_BYTES])
+    head[place] = value
+    check = hashlib.blake2b(head, key=segment[152:184], digest_size=8).digest()
+    return segment[:offset] + head + check + segment[offset + FRAME_HEADER_BYTES :]

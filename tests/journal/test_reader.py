@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from rap_journal.errors import DamageError, HistoryGone, KeyUnavailable, NoSuchRecord
+from rap_journal.errors import DamageError, FormatTooNew, HistoryGone, KeyUnavailable, NoSuchRecord
 from rap_journal.layout import WITNESS, checkpoint_name
 from rap_journal.reader import Horizon, JournalReader
 from rap_journal.sealing import SealBroken
 from rap_journal.testing import MemoryFileSystem, SimulatedCrash
 from rap_journal.testing.memory_handles import MemoryDirectory
-from tests.journal.segment_kit import flip
+from tests.journal.segment_kit import flip, of_later_format
 from tests.journal.test_recovery import content, cut_within, forge_frame, frames_of, journal_of, rot, without
 from tests.journal.workbench import (
     HEALTH,
@@ -214,6 +214,15 @@ def test_a_torn_tail_is_left_alone_and_not_shown() -> None:
     filesystem = plant(files)
     assert read_all(filesystem) == [["i1"]]
     assert tree(filesystem) == files
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_frame_of_a_later_format_is_raised(*, live: bool) -> None:
+    files = journal_of([(IDENTITY, "i1"), (HEALTH, "h2")], close=False)
+    name, frame = frames_of(files)[-1]
+    filesystem = plant(files | {name: of_later_format(content(files, name), frame.offset)})
+    with pytest.raises(FormatTooNew):
+        reader_of(filesystem, live=live)
 
 
 def test_a_gap_is_passed_over() -> None:

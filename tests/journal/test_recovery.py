@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rap_journal.checkpoints import Anchor, ClassContent
-from rap_journal.errors import FailClosed
+from rap_journal.errors import FailClosed, FormatTooNew
 from rap_journal.format import FRAME_CHECKED_BYTES, FRAME_HEADER_BYTES
 from rap_journal.frames import Frame, frame_digest
 from rap_journal.inventory import take_inventory
@@ -20,7 +20,7 @@ from rap_journal.recovery_report import ClassLoss, RecoveryReport
 from rap_journal.testing import MemoryFileSystem, SeededRandomness
 from rap_journal.values import ClassSpec
 from rap_journal.walk import Walk
-from tests.journal.segment_kit import flip
+from tests.journal.segment_kit import flip, of_later_format
 from tests.journal.workbench import (
     HEALTH,
     IDENTITY,
@@ -752,6 +752,18 @@ def test_a_frame_with_the_right_digest_and_the_wrong_seal_is_tampering_and_fails
     with pytest.raises(FailClosed) as caught:
         again.append(HEALTH, ["no"])
     assert (caught.value.reason, caught.value.cluster) == ("tampered", "eu-1")
+
+
+@pytest.mark.parametrize("lsn", [1, 5])
+def test_a_frame_of_a_later_format_stops_recovery_before_anything_is_changed(lsn: int) -> None:
+    files = journal_of(MIXED, close=False)
+    name, frame = next((name, frame) for name, frame in frames_of(files) if frame.header.last_lsn == lsn)
+    files = files | {name: of_later_format(content(files, name), frame.offset)}
+    filesystem = plant(files)
+    with pytest.raises(FormatTooNew) as caught:
+        open_journal(filesystem)
+    assert (caught.value.reason, caught.value.exit_code) == ("frame_version", 9)
+    assert tree(filesystem) == files
 
 
 def test_a_forged_frame_below_the_witness_is_noticed_by_seal_and_by_witness() -> None:

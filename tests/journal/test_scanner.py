@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rap_journal.errors import FormatTooNew
 from rap_journal.format import FRAME_MAGIC, SEGMENT_HEADER_BYTES
 from rap_journal.frames import Frame
 from rap_journal.limits import FRAME_BYTES_MAX
 from rap_journal.scanner import Chain, Remnant, Scan, scan_segment, start_of
 from rap_journal.segments import header_chain_digest
-from tests.journal.segment_kit import Made, Piece, flip, make_segment
+from tests.journal.segment_kit import Made, Piece, flip, make_segment, of_later_format
 
 PIECES = [Piece(), Piece(3, strict=True), Piece(body_bytes=100), Piece(2), Piece(strict=True)]
 LAST_LSNS = [1, 4, 5, 7, 8]
@@ -147,3 +148,23 @@ def test_any_bytes_behind_the_last_frame_are_described_and_never_raise(behind: b
     assert last_lsns(result) == [1]
     assert result.remnant is (Remnant.SHORT if behind.strip(b"\0") else Remnant.NOTHING)
     assert result.remnant_bytes == len(behind.rstrip(b"\0"))
+
+
+@pytest.mark.parametrize(("place", "value"), [(4, 2), (5, 4), (44, 1)], ids=["version", "flag", "reserved"])
+@pytest.mark.parametrize("index", [0, -1])
+@pytest.mark.parametrize("is_torn", [False, True])
+def test_a_frame_of_a_later_format_is_refused_and_never_called_torn(
+    made: Made, place: int, value: int, index: int, *, is_torn: bool
+) -> None:
+    offset = made.offsets[index]
+    data = of_later_format(made.data, offset, place, value)
+    with pytest.raises(FormatTooNew) as caught:
+        scan(made, data[: offset + 80] if is_torn else data)
+    assert (caught.value.reason, caught.value.offset) == ("frame_version", offset)
+    assert caught.value.file == "journal/00000001-00000001"
+
+
+def test_a_frame_of_a_later_format_behind_damage_is_refused_too(made: Made) -> None:
+    data = flip(of_later_format(made.data, made.offsets[-1]), made.offsets[-2])
+    with pytest.raises(FormatTooNew):
+        scan(made, data)

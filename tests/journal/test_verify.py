@@ -13,6 +13,7 @@ from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.testing import MemoryFileSystem
 from rap_journal.verify import verify_journal
 from rap_journal.verify_report import Severity, VerifyFinding, VerifyReport
+from tests.journal.segment_kit import of_later_format
 from tests.journal.sound_journal import (
     KEYS,
     SHAPE,
@@ -323,6 +324,17 @@ def test_a_later_format_is_named_and_not_judged(name: str) -> None:
     assert all(finding.severity is not Severity.CACHE_DAMAGE for finding in report.findings)
     if name.startswith("trust/checkpoint"):
         assert report.exit_code == 9
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("index", [0, -1])
+def test_a_frame_of_a_later_format_is_named_and_not_judged(index: int, *, live: bool) -> None:
+    name = segments_in(sound_files())[index]
+    data = content(sound_files(), name)
+    offset = frames_of(data)[index].offset
+    report = verify_files({**sound_files(), name: of_later_format(data, offset)}, live=live)
+    assert reasons(report) == [(name, offset, "frame_version")]
+    assert report.exit_code == 9
 
 
 def test_a_file_that_cannot_be_read_is_not_judged_and_hides_nothing() -> None:
