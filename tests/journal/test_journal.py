@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rap_journal.errors import (
     DamageError,
@@ -18,7 +20,7 @@ from rap_journal.errors import (
     UnsafeFile,
 )
 from rap_journal.filesystem import FileSystem
-from rap_journal.journal import Journal
+from rap_journal.journal import Journal, Setup
 from rap_journal.layout import MARKER, WITNESS
 from rap_journal.markers import Marker, MarkerKind, ProviderKind
 from rap_journal.os_filesystem import OsFileSystem
@@ -46,6 +48,7 @@ from tests.journal.workbench import (
     new_journal,
     open_journal,
     plant,
+    read_all,
     record_of,
     segments_in,
     setup_of,
@@ -221,6 +224,58 @@ def test_a_journal_with_a_full_disk_opens_and_says_so_only_when_it_is_written_to
     opened = open_journal(filesystem)
     assert opened.journal.report.is_clean
     opened.append(HEALTH, ["the spare was there"])
+
+
+# Whatever is written, in whatever batches and segments, live state and replayed state are the same
+
+
+steps = st.one_of(
+    st.tuples(st.sampled_from(SPECS), st.integers(1, 5), st.integers(0, 1500), st.booleans()),
+    st.sampled_from(["flush", "checkpoint", "seal", "close", "tick", "ride"]),
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(steps, max_size=25), st.sampled_from([4096, 5000, 16384, 1 << 20]))
+def test_live_state_and_replayed_state_are_the_same_for_any_segment_size_and_batch_split(
+    script: list[Any], segment_bytes_max: int
+) -> None:
+    def setup(seed: object) -> Setup:
+        return setup_of(randomness=SeededRandomness(str(seed)), segment_bytes_max=segment_bytes_max)
+
+    filesystem = MemoryFileSystem()
+    create_journal(filesystem)
+    opened = open_journal(filesystem, setup=setup("first"))
+    for number, step in enumerate(script):
+        match step:
+            case "flush":
+                opened.journal.flush()
+            case "checkpoint":
+                opened.checkpoint()
+            case "seal":
+                opened.journal.seal_active()
+            case "tick":
+                opened.journal.tick(10**9)
+            case "ride":
+                opened.ledger.riding.append(record_of(PEERS, [number, "riding"]))
+            case "close":
+                opened.journal.close()
+                again = open_journal(filesystem, setup=setup(number))
+                assert again.ledger.state == opened.ledger.state
+                again.ledger.riding += opened.ledger.riding
+                opened = again
+            case (spec, record_count, body_bytes, is_awaited):
+                bodies = [[number, index, SeededRandomness(number)(body_bytes)] for index in range(record_count)]
+                ticket = opened.submit(spec, *bodies)
+                if is_awaited:
+                    opened.journal.wait(ticket)
+    opened.journal.close()
+    final = open_journal(filesystem)
+    assert final.journal.report.is_clean
+    assert final.ledger.state == opened.ledger.state
+    bodies = opened.ledger.bodies()
+    assert len(bodies) == final.journal.durable_lsn
+    assert read_all(filesystem) == bodies
 
 
 # What is not let in, and what is closed then

@@ -12,7 +12,7 @@ from rap_journal.recovery_plan import Verdict
 from rap_journal.segments import decode_segment_header
 from rap_journal.testing import MemoryFileSystem, SimulatedCrash
 from tests.journal.segment_kit import flip
-from tests.journal.test_recovery import Files, content, cut_within, journal_of, offset_of, opened_from, without
+from tests.journal.test_recovery import Files, content, cut_within, journal_of, offset_of, opened_from, rot, without
 from tests.journal.workbench import HEALTH, IDENTITY, PATH, PEERS, new_journal, open_journal, plant, segments_in, setup_of, tree
 
 
@@ -62,6 +62,14 @@ def test_the_header_of_the_next_segment_says_where_it_was_cut_what_and_why(torn:
     assert (header.cut.cut_bytes, header.cut.label, header.cut.class_mask) == (100, Verdict.TORN_OR_ROTTEN, 1 << HEALTH.number)
     assert len(first_segment(filesystem)) == header.predecessor.valid_bytes
     assert quarantined(filesystem) == [torn_bytes(torn)]
+
+
+def test_the_header_behind_a_lost_strict_record_still_names_its_lsn() -> None:
+    files = rot(journal_of([(HEALTH, "h1"), (IDENTITY, "i2")]), 2)
+    filesystem, opened = opened_from(files)
+    opened.append(HEALTH, ["on"])
+    header = decode_segment_header(content(tree(filesystem), "journal/00000002-00000002"), "")
+    assert (header.first_lsn, header.last_strict_lsn) == (3, 2)
 
 
 def test_without_a_record_nothing_is_cut_and_every_opening_finds_the_same(torn: Files) -> None:

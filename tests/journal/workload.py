@@ -1,8 +1,10 @@
 """A short life of a journal, step by step, and what of it may be there after any crash."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
+from rap_journal.errors import StateStoreError
 from rap_journal.filesystem import FileSystem
 from rap_journal.recovery_plan import Verdict
 from rap_journal.testing import SeededRandomness, SimulatedCrash
@@ -22,17 +24,20 @@ class Outcome(NamedTuple):
         acknowledged: bodies whose calls returned.
         frames: bodies frame by frame, as they became visible.
         finished: whether it ran to its end.
+        error: what a call raised that ended it, other than a crash.
     """
 
     acknowledged: list[Any]
     frames: list[list[Any]]
     finished: bool
+    error: Exception | None = None
 
 
 def run(filesystem: FileSystem, path: str, seed: int = 2) -> Outcome:
-    """Open, write, roll, checkpoint, reopen, write, close; a crash ends it early."""
+    """Open, write, roll, checkpoint, reopen, write, close; a crash ends it early, and an error with a last attempt to close."""
     acknowledged: list[Any] = []
     frames: list[list[Any]] = []
+    opened: Opened | None = None
     try:
         for step in (_first_life, _second_life):
             opened = open_journal(filesystem, path, setup_of(randomness=SeededRandomness(seed)))
@@ -41,6 +46,11 @@ def run(filesystem: FileSystem, path: str, seed: int = 2) -> Outcome:
             opened.journal.close()
     except SimulatedCrash:
         return Outcome(acknowledged, frames, False)
+    except (StateStoreError, OSError) as error:
+        if opened is not None:
+            with suppress(StateStoreError, OSError):
+                opened.journal.close()
+        return Outcome(acknowledged, frames, False, error)
     return Outcome(acknowledged, frames, True)
 
 
