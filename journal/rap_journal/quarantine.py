@@ -28,7 +28,7 @@ Bytes::
 import hashlib
 from typing import NamedTuple
 
-from rap_journal.errors import DamageError
+from rap_journal.errors import DamageError, FormatTooNew
 from rap_journal.filesystem import Directory
 from rap_journal.format import FORMAT_VERSION, QUARANTINE_HEADER, QUARANTINE_HEADER_BYTES, QUARANTINE_MAGIC
 from rap_journal.layout import parse_quarantine_name, quarantine_name
@@ -67,7 +67,7 @@ def keep(folder: Directory, temporary: Directory, piece: Piece, bytes_max: int) 
 
 
 def read_piece(folder: Directory, name: str) -> Piece:
-    """Read and check a piece; raises `DamageError` when it is not what was kept."""
+    """Read and check a piece; raises `DamageError` when it is not what was kept, and `FormatTooNew` for a later version."""
     with folder.open(name) as file:
         data = file.read_at(0, file.size())
         path = file.name
@@ -75,12 +75,19 @@ def read_piece(folder: Directory, name: str) -> Piece:
         len(data) >= QUARANTINE_HEADER_BYTES
         and hashlib.sha256(data[:_CHECKED_BYTES]).digest()[:24] == data[_CHECKED_BYTES:QUARANTINE_HEADER_BYTES]
     ):
-        (_magic, _version, label, _zero, journal_id, segment, epoch, _zero_2, offset, piece_bytes, after_lsn, sha256, _check) = (
+        (magic, version, label, zero_1, journal_id, segment, epoch, zero_2, offset, piece_bytes, after_lsn, sha256, _check) = (
             QUARANTINE_HEADER.unpack_from(data)
         )
+        if magic == QUARANTINE_MAGIC and (version != FORMAT_VERSION or zero_1 or zero_2):
+            raise FormatTooNew(
+                f"{path} has quarantine format {version}; it was left alone. Use a later release.",
+                file=path,
+                reason="piece_version",
+            )
         body = data[QUARANTINE_HEADER_BYTES:]
         if (
-            len(body) == piece_bytes
+            magic == QUARANTINE_MAGIC
+            and len(body) == piece_bytes
             and hashlib.sha256(body).digest() == sha256
             and name == quarantine_name(segment, offset, sha256)
         ):

@@ -286,8 +286,9 @@ class _Claims:
     def __init__(self, base: Base, slot: Slot, inventory: Inventory) -> None:
         said = [(slot.point.lsn, slot.point.digest)]
         said += [(loaded.anchor.lsn, loaded.anchor.digest) for loaded in base.checkpoints.values()]
-        self._digests = dict(said)
-        self._is_unanimous = all(self._digests[lsn] == digest for lsn, digest in said)
+        self._digests: dict[int, set[bytes]] = {}
+        for lsn, digest in said:
+            self._digests.setdefault(lsn, set()).add(digest)
         self._frames: dict[int, bytes] = {}
         self._headers: dict[int, set[bytes]] = {lsn: set() for lsn in self._digests}
         self._first_lsn: int | None = None
@@ -305,7 +306,7 @@ class _Claims:
 
     def agree(self, last_lsn: int) -> bool:
         """Whether the chain, which ends at `last_lsn`, has the digests it should have, as far as it was read."""
-        return self._is_unanimous and all(self._agrees(lsn, digest, last_lsn) for lsn, digest in self._digests.items())
+        return all(self._agrees(lsn, digests, last_lsn) for lsn, digests in self._digests.items())
 
     def _look_at_headers(self, inventory: Inventory) -> None:
         for before, file in zip((None, *inventory.chain), inventory.chain, strict=False):
@@ -320,9 +321,12 @@ class _Claims:
             ):
                 self._frames[predecessor.last_lsn] = predecessor.digest
 
-    def _agrees(self, lsn: int, digest: bytes, last_lsn: int) -> bool:
+    def _agrees(self, lsn: int, digests: set[bytes], last_lsn: int) -> bool:
         if lsn in self._frames:
-            return digest == self._frames[lsn] or digest in self._headers[lsn]
+            # At the border of two segments there are two digests, and the witness may name one and a checkpoint the other.
+            return digests <= {self._frames[lsn], *self._headers[lsn]}
+        if len(digests) > 1:
+            return False
         is_read = self._first_lsn is not None and self._first_lsn <= lsn <= last_lsn
         return not is_read or any(gap.first_lsn <= lsn <= gap.last_lsn for gap in self.gaps)
 

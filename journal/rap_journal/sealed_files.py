@@ -132,8 +132,11 @@ def unseal_file(file: SealedFile, keys: KeyRing) -> bytes:
     if not file.header.flags & FLAG_COMPRESSED:
         return body
     machine = zlib.decompressobj()
-    content = machine.decompress(body, file.header.content_bytes + 1)
-    if len(content) != file.header.content_bytes or not machine.eof:
+    try:
+        content = machine.decompress(body, file.header.content_bytes + 1)
+    except zlib.error:
+        raise SealBroken("a sealed file's content does not decompress", file=file.name, reason="compression") from None
+    if len(content) != file.header.content_bytes or not machine.eof or machine.unused_data:
         raise SealBroken("a sealed file's content has not the length its header names", file=file.name, reason="content_length")
     return content
 

@@ -1,10 +1,11 @@
 """Quarantine: what was cut is kept exactly, once, durably, and within bounds."""
 
 import errno
+import hashlib
 
 import pytest
 
-from rap_journal.errors import DamageError
+from rap_journal.errors import DamageError, FormatTooNew
 from rap_journal.filesystem import Directory, read_whole
 from rap_journal.quarantine import Piece, keep, read_piece
 from rap_journal.testing import MemoryFileSystem, SimulatedCrash
@@ -135,3 +136,19 @@ def test_a_full_disk_is_the_callers_to_judge_and_leaves_no_piece(filesystem: Mem
         folders.keep(PIECE)
     assert caught.value.errno == errno.ENOSPC
     assert folders.quarantine.names() == []
+
+
+@pytest.mark.parametrize(
+    ("offset", "error"), [(0, DamageError), (8, FormatTooNew), (12, FormatTooNew), (44, FormatTooNew)], ids=str
+)
+def test_a_piece_of_another_magic_is_damage_and_of_a_later_version_left_alone(
+    folders: Folders, offset: int, error: type[Exception]
+) -> None:
+    name = folders.keep(PIECE)
+    data = bytearray(read_whole(folders.quarantine, name, BOUND))
+    data[offset] ^= 0x80
+    data[104:128] = hashlib.sha256(data[:104]).digest()[:24]
+    with folders.quarantine.open(name, writable=True) as file:
+        file.write_at(0, bytes(data))
+    with pytest.raises(error):
+        read_piece(folders.quarantine, name)

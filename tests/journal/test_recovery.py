@@ -20,6 +20,7 @@ from rap_journal.recovery_report import ClassLoss, RecoveryReport
 from rap_journal.testing import MemoryFileSystem, SeededRandomness
 from rap_journal.values import ClassSpec
 from rap_journal.walk import Walk
+from rap_journal.witness import read_witness
 from tests.journal.segment_kit import flip, of_later_format
 from tests.journal.workbench import (
     HEALTH,
@@ -694,9 +695,10 @@ def test_an_older_witness_that_was_restored_hides_no_record_and_is_written_on_fr
     assert open_journal(filesystem).journal.report.is_clean
 
 
-def test_a_witness_that_was_written_behind_an_empty_segment_agrees_with_the_journal() -> None:
+def closed_behind_an_empty_segment() -> MemoryFileSystem:
+    """A journal of two records whose witness names the digest of an empty segment's header."""
     filesystem, opened = new_journal()
-    opened.append(HEALTH, ["h1"])
+    opened.append(IDENTITY, ["i1"])
     opened.append(HEALTH, ["h2"])
     # The next segment was made and the process died before its first frame; then the witness follows, without another record.
     for survived in range(40):
@@ -705,16 +707,31 @@ def test_a_witness_that_was_written_behind_an_empty_segment_agrees_with_the_jour
         with pytest.raises(BaseException, match="dead"):
             open_journal(second).append(HEALTH, [b"x" * 100])
         left = second.crash()
-        again = open_journal(left)
-        again.journal.close()
+        open_journal(left).journal.close()
         final = open_journal(left)
         assert final.journal.report.is_clean
         if final.ledger.lsns() == [1, 2, 3]:
             break
         assert final.ledger.lsns() == [1, 2]
         if len(segments_in(tree(left))) == 2:
-            return
+            return left
     pytest.fail("no crash left an empty segment behind")
+
+
+def test_a_witness_that_was_written_behind_an_empty_segment_agrees_with_the_journal() -> None:
+    assert open_journal(closed_behind_an_empty_segment()).journal.report.is_clean
+
+
+def test_at_the_border_of_two_segments_witness_and_checkpoint_may_name_either_digest() -> None:
+    filesystem = closed_behind_an_empty_segment()
+    opened = open_journal(filesystem)
+    frame = frames_of(tree(filesystem))[-1][1]
+    slot = read_witness(opened.journal.folders.root).newest
+    assert slot is not None and slot.point.lsn == frame.header.last_lsn and slot.point.digest != frame.digest
+    heads = opened._heads()
+    contents = {spec.number: ClassContent(heads[spec.number], 0, opened.ledger.state[spec.number]) for spec in SPECS}
+    write_checkpoint_set(opened.journal, Anchor(2, frame.header.epoch, frame.digest), contents)
+    assert open_journal(filesystem).journal.report.is_clean
 
 
 # Tampering

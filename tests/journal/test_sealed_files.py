@@ -1,6 +1,7 @@
 """Sealed files: whole under their name or not there, and unsealed only where they belong."""
 
 import hashlib
+import zlib
 from collections.abc import Iterator
 
 import pytest
@@ -125,6 +126,16 @@ def test_a_file_that_was_renamed_does_not_unseal() -> None:
     data = encode(b"content")
     with pytest.raises(SealBroken):
         unseal_file(decode(data, "checkpoint-0000000000000042"), RING)
+
+
+@pytest.mark.parametrize("body", [b"no zlib stream", zlib.compress(bytes(100)) + b"more", zlib.compress(bytes(100))[:-1]])
+def test_a_sealed_body_that_is_not_exactly_one_stream_is_refused(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(sealed_files.zlib, "compress", lambda _content, _level: body)
+        data = encode(bytes(100))
+    assert decode(data).header.flags == 1
+    with pytest.raises(SealBroken):
+        unseal_file(decode(data), RING)
 
 
 def test_more_content_than_can_be_read_back_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
