@@ -23,6 +23,7 @@ from rap_projections.derivation import Derivation
 from rap_projections.documents import Scope
 from rap_projections.event_kinds import CLUSTER_CLASSES, HEALTH, IDENTITY, SNAPSHOTS, TRUST, Event
 from rap_projections.health_events import UptimeDebited
+from rap_projections.identity_calls import check_kept_keys
 from rap_projections.lifecycle import ClassReset, RecoveryDone
 from rap_projections.node_time import Now
 from rap_projections.refusals import RefusedError
@@ -53,6 +54,7 @@ class Opening:
         losses = [loss for loss in journal.report.losses if (loss.state_class, loss.first_lsn, loss.last_lsn) not in seen]
         self._judge_losses(losses)
         self._verify_trust()
+        self._verify_identity()
         if self._context.fail_closed_reason is None:
             self._record_recovery(losses)
             self._raise_floors()
@@ -78,6 +80,14 @@ class Opening:
             context.fail_closed("trust_damaged")
         if is_rolled_back(context.state, self._core.journal.recovered_floors):
             context.fail_closed("trust_rolled_back")
+
+    def _verify_identity(self) -> None:
+        """A private key that is gone or not the requested one is damage, and is not asked for anew behind anybody's back."""
+        if self._context.fail_closed_reason is None:
+            try:
+                check_kept_keys(self._context)
+            except DamageError:
+                self._context.fail_closed("identity_damaged")
 
     def _record_recovery(self, losses: list[ClassLoss]) -> None:
         """Write down what recovery found, and reset the classes that lost something."""

@@ -3,7 +3,8 @@
 Rules this file keeps:
 
 - The private key is made here, sealed into the identity folder and synced before any event names it; nothing returns it.
-- Asking again for the same ids hands out the same signing request.
+- Asking again for the same ids hands out the same signing request, also to two threads that ask at once.
+- A sealed key that cannot be read, or is not the one that was requested, is damage: an opening that finds one fails closed (spec 8).
 
 Example::
 
@@ -12,6 +13,7 @@ Example::
 """
 
 import hashlib
+import threading
 from typing import NamedTuple, Unpack
 
 from cryptography import x509
@@ -22,7 +24,7 @@ from cryptography.x509.oid import NameOID
 
 from rap_journal.deterministic_cbor import decode_own, encode_arrays
 from rap_journal.errors import DamageError
-from rap_journal.sealing import Purpose
+from rap_journal.sealing import Purpose, SealBroken
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.event_kinds import IDENTITY, Event
 from rap_projections.identity import Enrollment, IdentityView, Key
@@ -31,6 +33,9 @@ from rap_projections.node_time import Now
 from rap_projections.receipts import Context
 
 _SEALED = "sealed:"
+_ALGORITHM = "ecdsa-p256"
+_UNMADE = Key(_SEALED + "0", _ALGORITHM, bytes(32), bytes(32))
+"""Stands for a key when only the rest of a request is judged."""
 
 
 class IdentityStatus(NamedTuple):
@@ -57,6 +62,7 @@ class Identity:
 
     def __init__(self, context: ClusterContext) -> None:
         self._context = context
+        self._asking = threading.Lock()
 
     def request(self, *, node_id: str, membership_id: str, **context: Unpack[Context]) -> bytes:
         """A certificate signing request (PKCS #10, DER) for this node; its ECDSA P-256 key is durable before this returns.
@@ -64,20 +70,25 @@ class Identity:
         The same ids again give the same request. Raises `MisuseError` for malformed ids or past the first enrollment, `FailClosed`,
         `NoSpace`, `OutcomeUnknown`, `Poisoned`, `DamageError` when the sealed key cannot be read any more.
         """
+        with self._asking:
+            return self._request(node_id, membership_id, context)
+
+    def _request(self, node_id: str, membership_id: str, context: Context) -> bytes:
         cluster = self._context
         cluster.require_open()
         known = self._view
         if known.enrollment is Enrollment.REQUESTED and (known.node_id, known.membership_id) == (node_id, membership_id):
-            return self._kept_request(known)
+            assert known.key is not None, "a requested identity has a key"
+            return kept_request(cluster, known.key)
+        # Asked before a key is made or stored: what is refused leaves no file behind, and no malformed id reaches the request.
+        decide_request(known, node_id=node_id, membership_id=membership_id, key=_UNMADE)
         private_key = ec.generate_private_key(ec.SECP256R1())
         signing_request = _signing_request(private_key, cluster.cluster_id, node_id)
         public = private_key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        # Asked before the key is stored, so that a refused request leaves no file behind.
-        placeholder = Key(_SEALED + "0", "ecdsa-p256", hashlib.sha256(public).digest(), hashlib.sha256(signing_request).digest())
-        decide_request(known, node_id=node_id, membership_id=membership_id, key=placeholder)
         secret = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         file_id = cluster.core.store(IDENTITY, encode_arrays([secret, signing_request]), purpose=Purpose.IDENTITY)
-        key = placeholder._replace(reference=_SEALED + file_id.hex())
+        digests = hashlib.sha256(public).digest(), hashlib.sha256(signing_request).digest()
+        key = Key(_SEALED + file_id.hex(), _ALGORITHM, *digests)
 
         def decide(now: Now) -> tuple[Event, ...]:
             return decide_request(self._view, node_id=node_id, membership_id=membership_id, key=key)
@@ -103,18 +114,41 @@ class Identity:
         view: IdentityView = self._context.state.view(IDENTITY)
         return view
 
-    def _kept_request(self, known: IdentityView) -> bytes:
-        assert known.key is not None, "a requested identity has a key"
-        file_id = bytes.fromhex(known.key.reference.removeprefix(_SEALED))
-        _secret, signing_request = decode_own(self._context.core.load(IDENTITY, file_id, purpose=Purpose.IDENTITY))
-        if hashlib.sha256(signing_request).digest() != known.key.request_sha256:
-            raise DamageError(
-                f"the sealed key of cluster {self._context.cluster_id} is not the one that was requested; nothing was handed out.",
-                cluster=self._context.cluster_id,
-                state_class=IDENTITY.name,
-                reason="key_swapped",
-            )
-        return bytes(signing_request)
+
+def kept_request(context: ClusterContext, key: Key) -> bytes:
+    """The signing request that is sealed beside the private key of `key`.
+
+    Raises `DamageError` where the file is gone, does not unseal, or holds another key than the one that was requested.
+    """
+    try:
+        file_id = bytes.fromhex(key.reference.removeprefix(_SEALED))
+        sealed = context.core.load(IDENTITY, file_id, purpose=Purpose.IDENTITY)
+    except (DamageError, SealBroken, OSError) as error:
+        # From None: what unsealing said is told by the reason, and nothing of a key belongs into a traceback.
+        reason = error.reason if isinstance(error, DamageError) else "missing" if isinstance(error, OSError) else "seal_broken"
+        raise _key_damaged(context, reason) from None
+    _secret, signing_request = decode_own(sealed)
+    if hashlib.sha256(signing_request).digest() != key.request_sha256:
+        raise _key_damaged(context, "key_swapped")
+    return bytes(signing_request)
+
+
+def check_kept_keys(context: ClusterContext) -> None:
+    """Read every key of the identity that is sealed in this store again. Raises `DamageError`."""
+    view: IdentityView = context.state.view(IDENTITY)
+    for key in (view.key, view.next_key):
+        if key is not None and key.reference.startswith(_SEALED):
+            kept_request(context, key)
+
+
+def _key_damaged(context: ClusterContext, reason: str | None) -> DamageError:
+    return DamageError(
+        f"the sealed key of cluster {context.cluster_id} is not the one that was requested, or cannot be read ({reason}); "
+        "nothing was handed out. Restore the identity folder, or leave and join again.",
+        cluster=context.cluster_id,
+        state_class=IDENTITY.name,
+        reason=reason,
+    )
 
 
 def _signing_request(private_key: ec.EllipticCurvePrivateKey, cluster_id: str, node_id: str) -> bytes:
