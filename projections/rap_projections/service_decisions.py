@@ -36,6 +36,7 @@ COMMANDS = ("start", "stop", "restart", "reload")
 OUTCOMES = ("done", "failed", "ignored")
 
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_REFERENCE = re.compile(r"[a-z_]{1,32}:[a-z0-9][a-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[0-9A-Za-z.+_-]{0,64}")
 
 
@@ -96,8 +97,15 @@ def decide_secret(services: ServicesView, service_id: str, *, reference: str, is
     """Decide whether a workload may have this secret resolved: its signed assignment must list it, and the gate be open.
 
     `is_open`: whether the cluster allows resolving secrets just now. The answer is the event's `is_allowed`.
+    Raises `MisuseError` for a text that is no reference: the journal is no place for whatever a workload comes up with (spec 10).
     """
     assignment = _assigned(services, service_id).assignment
+    if not _REFERENCE.fullmatch(reference):
+        raise MisuseError(
+            "a reference is kind:id of at most 97 characters of a-z, 0-9 and . _ -; nothing was recorded.",
+            state_class="services",
+            reason="reference",
+        )
     if reference not in assignment.resource_refs:
         return (SecretDecided(service_id, reference, False, "not_listed"),)
     return (SecretDecided(service_id, reference, is_open, "listed" if is_open else "gate_closed"),)

@@ -70,6 +70,11 @@ class Subscription:
         self._thread = threading.Thread(target=self._run, name="rap-subscription", daemon=True)
 
     @property
+    def is_cancelled(self) -> bool:
+        """Whether it was told to stop."""
+        return self._is_cancelled
+
+    @property
     def lag(self) -> int:
         """LSNs committed and not yet delivered, as far as this subscriber has heard."""
         return max(0, self._newest - self.cursor)
@@ -81,6 +86,8 @@ class Subscription:
     def offer(self, records: Sequence[Record]) -> None:
         """Hear of committed records; never waits for the subscriber."""
         with self._changed:
+            if self._is_cancelled:
+                return
             self._newest = max(self._newest, records[-1].lsn + records[-1].rows - 1)
             if not self._is_behind:
                 self._queue.extend(records)
@@ -92,6 +99,7 @@ class Subscription:
         """Stop after the event being delivered; returns when the thread has ended, or after `timeout_s` seconds."""
         with self._changed:
             self._is_cancelled = True
+            self._queue.clear()
             self._changed.notify_all()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(timeout_s)
@@ -150,14 +158,12 @@ class Subscriptions:
         self._lock = threading.Lock()
 
     def add(self, subscription: Subscription) -> None:
-        """Offer it every commit from now on."""
+        """Offer it every commit from now on. Those that were cancelled meanwhile are let go."""
         with self._lock:
-            self._all = (*self._all, subscription)
+            self._all = (*[other for other in self._all if not other.is_cancelled], subscription)
 
-    def remove(self, subscription: Subscription) -> None:
-        """Offer it nothing more."""
-        with self._lock:
-            self._all = tuple(other for other in self._all if other is not subscription)
+    def __len__(self) -> int:
+        return len(self._all)
 
     def offer(self, records: Sequence[Record]) -> None:
         """Hand committed records to everybody."""

@@ -28,7 +28,6 @@ from rap_projections.node_time import Now
 from rap_projections.operations import Operation
 from rap_projections.receipts import Receipt
 from rap_projections.refusals import NotAllowed
-from rap_projections.service_calls import Services
 from rap_projections.services import ServiceCommand, ServicesView, ServiceView
 from rap_projections.subscriptions import Delivered, Subscription
 
@@ -65,11 +64,17 @@ class Workload:
 
     def wait_config(self, *, after: ServiceAssignment, timeout_s: float) -> ServiceAssignment:
         """The assignment once it differs from `after`, or as it is after `timeout_s` seconds. Raises `NotAllowed` when it is gone."""
-        changed = threading.Event()
-        subscription = self.__boundary.subscribe(lambda delivered: changed.set())
+        changed = threading.Condition()
+
+        def tell(delivered: Delivered) -> None:
+            with changed:
+                changed.notify_all()
+
+        subscription = self.__boundary.subscribe(tell)
         try:
-            if self.config() == after:
-                changed.wait(timeout_s)
+            with changed:
+                # Assignments change for others too: what counts is whether this one did.
+                changed.wait_for(lambda: self.config() != after, timeout_s)
             return self.config()
         finally:
             subscription.cancel()
@@ -79,18 +84,22 @@ class Workload:
     ) -> Receipt:
         """Report state and version; with `command`, also what became of it ("done", "failed" or "ignored").
 
-        Raises `NotAllowed` when it is not assigned, `MisuseError` for a word that is none.
+        Both go into one frame. Raises `NotAllowed` when it is not assigned, `MisuseError` for a word that is none; then nothing was kept.
         """
-        if command is not None:
-            self.__take(command, outcome)
-        return Services(self.__context).report(
-            self.__id, state=state, version=version, detail=detail, actor=f"workload:{self.__id}"[:64]
-        )
+
+        def decide(now: Now) -> tuple[Event, ...]:
+            view = self.__view()
+            reported = decisions.decide_report(view, self.__id, state=state, version=version, detail=detail)
+            taken = decisions.decide_command_taken(view, self.__id, command_lsn=command.lsn, outcome=outcome) if command else ()
+            return (*taken, *reported)
+
+        return self.__context.execute(f"services/{self.__id}", decide, {"actor": f"workload:{self.__id}"[:64]})
 
     def secret(self, reference: str) -> str:
         """The value of a secret that the signed assignment lists, from the agent's resolver; the answer is recorded, the value never.
 
-        Raises `NotAllowed` where the reference is not listed, the cluster does not allow resolving now, or the agent gave no resolver.
+        Raises `NotAllowed` where the reference is not listed, the cluster does not allow resolving now, or the agent gave no resolver;
+        `MisuseError` for what is no reference at all, which is not recorded either.
         """
         events: list[Event] = []
         is_open = self.__resolver is not None and self.__boundary.is_allowed(Operation.RESOLVE_SECRET)
@@ -108,12 +117,6 @@ class Workload:
     def commands(self) -> tuple[ServiceCommand, ...]:
         """Commands that wait for this workload, oldest first; `report(command=...)` says what became of one."""
         return self.__service().commands
-
-    def __take(self, command: ServiceCommand, outcome: str) -> None:
-        def decide(now: Now) -> tuple[Event, ...]:
-            return decisions.decide_command_taken(self.__view(), self.__id, command_lsn=command.lsn, outcome=outcome)
-
-        self.__context.execute(f"services/{self.__id}", decide, {"actor": f"workload:{self.__id}"[:64]})
 
     def __view(self) -> ServicesView:
         view: ServicesView = self.__context.state.view(SERVICES)
