@@ -138,13 +138,20 @@ class Opening:
 
     def _withdraw_unsound(self) -> None:
         """Documents whose bytes are gone or damaged: a pending one is dropped, an active one gives way to a previous one, or to none."""
-        cluster = self._context
+        # The policy first, which never falls back: what it says decides whether others may (spec 8).
+        self._withdraw_unsound_of(Scope.POLICY)
+        self._context.load_policy()
         for scope in Scope:
-            held: ScopeView = cluster.state.view(SNAPSHOTS).scope(scope)
-            if held.pending is not None and not cluster.is_readable(held.pending.stored):
-                self._drop_pending(scope)
-            if held.active is not None and not cluster.is_sound(held.active):
-                self._fall_back(scope, {previous.facts.content_id for previous in held.previous if cluster.is_sound(previous)})
+            if scope is not Scope.POLICY:
+                self._withdraw_unsound_of(scope)
+
+    def _withdraw_unsound_of(self, scope: Scope) -> None:
+        cluster = self._context
+        held: ScopeView = cluster.state.view(SNAPSHOTS).scope(scope)
+        if held.pending is not None and not cluster.is_readable(held.pending.stored):
+            self._drop_pending(scope)
+        if held.active is not None and not cluster.is_sound(held.active):
+            self._fall_back(scope, {previous.facts.content_id for previous in held.previous if cluster.is_sound(previous)})
 
     def _drop_pending(self, scope: Scope) -> None:
         cluster = self._context

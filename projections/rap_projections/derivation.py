@@ -4,6 +4,7 @@ Rules this file keeps:
 
 - Every step is repeatable: what is applied already gives no event. So the same code runs behind an activation and at every
   opening, where it makes up for a crash in between.
+- A document is reported as applied last of all: while it is not, the choice of routes that follows from it is made (again).
 - Each class decides by itself; what crosses over is the content id and what the document says.
 
 Example::
@@ -68,7 +69,7 @@ class Derivation:
                 health, cluster.policy, build=cluster.core.machine.build, signed_content_id=content_id
             )
 
-        if cluster.execute("health", decide, context).changed:
+        if cluster.execute("health", decide, context).changed or not self._is_reported(Scope.POLICY):
             # Other limits may mean other evictions and other routes.
             cluster.execute("peers", lambda now: peers.decide_eviction(cluster.state[PEERS], cluster.policy), context)
             self._select_routes(context)
@@ -77,6 +78,7 @@ class Derivation:
         cluster = self._context
         state = cluster.state[PEERS]
         if state.directory.content_id == self._content_id(Scope.PEERS) and state.directory.peers_max == cluster.policy.peers_max:
+            self._make_up_for_routes(Scope.PEERS, context)
             return
         content_id, version, entries = self._active(Scope.PEERS)
 
@@ -89,6 +91,7 @@ class Derivation:
     def _apply_candidates(self, context: Context) -> None:
         cluster = self._context
         if cluster.state[ROUTES].content_id == self._content_id(Scope.ROUTES):
+            self._make_up_for_routes(Scope.ROUTES, context)
             return
         content_id, version, _entries = self._active(Scope.ROUTES)
 
@@ -96,6 +99,11 @@ class Derivation:
             return routes.decide_candidates(cluster.state[ROUTES], content_id, version)
 
         if cluster.execute("routes", decide, context, durable=True).changed:
+            self._select_routes(context)
+
+    def _make_up_for_routes(self, scope: Scope, context: Context) -> None:
+        """A crash may have come between what `scope` brought and the choice of routes that follows from it."""
+        if not self._is_reported(scope):
             self._select_routes(context)
 
     def _select_routes(self, context: Context) -> None:
@@ -141,6 +149,11 @@ class Derivation:
             return snapshot_decisions.decide_applied(snapshots, scope=scope, content_id=content_id) if content_id else ()
 
         cluster.execute(f"snapshots/{scope.value}", decide, context)
+
+    def _is_reported(self, scope: Scope) -> bool:
+        """Whether everything that follows from the active document was done; so it is where there is none."""
+        held = self._context.state.view(SNAPSHOTS).scope(scope)
+        return held.active is None or (held.applied is not None and held.applied.content_id == held.active.facts.content_id)
 
     def _content_id(self, scope: Scope) -> bytes | None:
         active = self._context.state.view(SNAPSHOTS).scope(scope).active
