@@ -79,7 +79,7 @@ class Lock(Protocol):
     """A held writer lock."""
 
     def release(self) -> None:
-        """Give the lock up; the lock file stays."""
+        """Give the lock up; the lock file stays, empty."""
         ...
 
 

@@ -25,6 +25,7 @@ JOIN_PREFIX = ".join-"
 KEY_FOLDERS = ("identity", "trust")
 """Class folders that each hold a copy of the key file."""
 
+_HOLDER = re.compile(rb"pid [0-9]{1,10} boot [0-9a-f]{32}")
 _SEGMENT = re.compile(r"([0-9]{8,12})-([0-9]{8,10})")
 _CHECKPOINT = re.compile(r"checkpoint-([0-9]{16})")
 _DOCUMENT = re.compile(r"document-([0-9a-f]{32})")
@@ -74,6 +75,16 @@ def parse_keys_name(name: str) -> int | None:
     """Generation of a key file's name, or None for any other name."""
     match = _KEYS.fullmatch(name)
     return int(match[1]) if match else None
+
+
+def lock_holder_text(process_id: int, boot_id: bytes) -> str:
+    """What a writer writes into the lock file. It is empty when nobody holds the lock, but after a kill."""
+    return f"pid {process_id} boot {boot_id.hex()}"
+
+
+def is_lock_text(data: bytes) -> bool:
+    """Whether a lock file holds nothing, or the text of a writer that was killed."""
+    return not data or _HOLDER.fullmatch(data) is not None
 
 
 def quarantine_name(segment: int, offset: int, sha256: bytes) -> str:

@@ -290,7 +290,9 @@ class OsLock(_Descriptor):
     __slots__ = ()
 
     def release(self) -> None:
-        """Give the lock up; the lock file stays. Releasing twice is harmless."""
+        """Give the lock up; the lock file stays, empty: it names nobody who is gone. Releasing twice is harmless."""
+        with suppress(OSError):
+            os.ftruncate(self._fd, 0)
         self.close()
 
 

@@ -5,7 +5,8 @@ Rules this file keeps:
 - Nothing is changed and no lock is taken. No key is needed; with keys, seals are opened too, and tampering shows.
 - In a cleanly closed store any changed bit is found, in whatever file, and so is any file that is shortened, swapped, renamed or
   missing. Not seen: that a document is missing, or a checkpoint of a class that has another one, since only sealed records name those.
-  Not judged: the text in LOCK, and what stands under ``tmp/``, which mean nothing.
+  Not judged: what stands under ``tmp/``, which means nothing. Of LOCK only the form is: it is empty after a clean close, and names
+  the writer that was killed otherwise.
 - Beside a live writer nothing past a horizon is judged, and what is found counts only if a second look, later, finds it again:
   files come, go and grow meanwhile, but damage stays.
 - One journal's damage never hides another's.
@@ -32,10 +33,10 @@ Example::
 from typing import NamedTuple
 
 from rap_journal.errors import MisuseError
-from rap_journal.filesystem import Directory
+from rap_journal.filesystem import Directory, read_whole
 from rap_journal.journal_verifier import JournalVerifier
 from rap_journal.key_files import KeyProvider
-from rap_journal.layout import AGENT, CLUSTERS, JOIN_PREFIX, LOCK, MARKER, TEMPORARY
+from rap_journal.layout import AGENT, CLUSTERS, JOIN_PREFIX, LOCK, MARKER, TEMPORARY, is_lock_text
 from rap_journal.markers import MarkerKind
 from rap_journal.values import ClusterId
 from rap_journal.verify_files import Findings, JournalShape, check_marker, path_of
@@ -111,6 +112,9 @@ def _look_at_store(
     for name in root.names():
         if name not in (MARKER, LOCK, AGENT, CLUSTERS, TEMPORARY):
             findings.add(name, "unexpected", Severity.CACHE_DAMAGE)
+    with findings.noting(LOCK, Severity.CACHE_DAMAGE, may_vanish=True):
+        if not live and root.status(LOCK) is not None and not is_lock_text(read_whole(root, LOCK, 256)):
+            findings.add(LOCK, "bad_lock_text", Severity.CACHE_DAMAGE)
     journals: list[JournalSummary] = []
     with findings.noting(AGENT, Severity.DAMAGE), root.directory(AGENT) as agent:
         journals.append(

@@ -30,7 +30,7 @@ from rap_journal.deterministic_cbor import MalformedCbor
 from rap_journal.errors import DamageError, KeyTampered, MisuseError, NoSpace, NoSuchStore, StateStoreError, StoreBusy
 from rap_journal.filesystem import Directory, FileSystem, Lock
 from rap_journal.layout import AGENT as AGENT_FOLDER
-from rap_journal.layout import LOCK, MARKER
+from rap_journal.layout import LOCK, MARKER, lock_holder_text
 from rap_journal.markers import read_marker
 from rap_journal.os_filesystem import OsFileSystem, process_id
 from rap_journal.sealing import SealBroken
@@ -361,7 +361,7 @@ def _open_root(filesystem: FileSystem, path: str, *, create: bool) -> Directory:
 
 
 def _take_lock(root: Directory, clock: Clock, wait_s: float) -> Lock:
-    holder = f"pid {process_id()} boot {clock.boot_id().hex()}"
+    holder = lock_holder_text(process_id(), clock.boot_id())
     pause = threading.Event()
     for _attempt_number in range(math.ceil(wait_s / LOCK_RETRY_S)):
         try:

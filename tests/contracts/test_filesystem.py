@@ -405,12 +405,13 @@ def test_a_second_opening_in_the_same_process_is_refused(filesystem: FileSystem,
         again.lock("LOCK", "the second").release()
 
 
-def test_a_shorter_holder_leaves_nothing_of_a_longer_one(root: Directory) -> None:
+def test_a_released_lock_leaves_an_empty_file(root: Directory) -> None:
     root.lock("LOCK", "a rather long name of a holder").release()
+    assert content(root, "LOCK") == b""
     lock = root.lock("LOCK", "me")
     assert root.lock_holder("LOCK") == "me"
     lock.release()
-    assert content(root, "LOCK") == b"me"
+    assert content(root, "LOCK") == b""
 
 
 def test_a_lock_is_released_twice_without_harm_to_the_next(root: Directory) -> None:

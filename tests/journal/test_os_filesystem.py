@@ -382,8 +382,10 @@ def test_the_lock_of_a_killed_process_is_free_and_its_text_means_nothing(
     other_process.wait()
     assert (path / "LOCK").read_bytes() == b"the other process"
     assert root.lock_holder("LOCK") is None
-    root.lock("LOCK", "this process").release()
-    assert (path / "LOCK").read_bytes() == b"this process"
+    lock = root.lock("LOCK", "this")
+    assert (path / "LOCK").read_bytes() == b"this"
+    lock.release()
+    assert (path / "LOCK").read_bytes() == b""
 
 
 def test_asking_for_the_holder_changes_nothing_and_drops_no_lock(path: Path, root: OsDirectory) -> None:

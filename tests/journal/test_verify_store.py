@@ -2,7 +2,7 @@
 
 from rap_journal.filesystem import Directory
 from rap_journal.journal import Journal
-from rap_journal.layout import AGENT, CLUSTERS, LOCK, MARKER, TEMPORARY
+from rap_journal.layout import AGENT, CLUSTERS, LOCK, MARKER, TEMPORARY, lock_holder_text
 from rap_journal.markers import Marker, MarkerKind, ProviderKind, write_marker
 from rap_journal.testing import MemoryFileSystem
 from rap_journal.values import ClassSpec, Durability
@@ -201,3 +201,13 @@ def test_a_cluster_that_leaves_meanwhile_raises_no_alarm() -> None:
         watched = WatchedDirectory(root, Leaving(root, leave_at).step)
         report = verify_store(watched, SHAPES)  # type: ignore[arg-type]  # it offers what a reader may use
         assert report.exit_code == 0, (leave_at, report.findings)
+
+
+def test_a_lock_file_is_empty_after_a_clean_close_and_names_the_writer_after_a_kill() -> None:
+    files = sound_store()
+    assert files[LOCK] == b""
+    killed = lock_holder_text(417, bytes(range(16))).encode()
+    assert verify(files | {LOCK: killed}).findings == ()
+    assert reasons(verify(files | {LOCK: b"\x01"})) == [(LOCK, "bad_lock_text")]
+    assert reasons(verify(files | {LOCK: b"q" + killed[1:]})) == [(LOCK, "bad_lock_text")]
+    assert verify(files | {LOCK: killed + b"x" * 300}).exit_code == 7

@@ -286,9 +286,10 @@ class MemoryLock:
         self._inode = inode
 
     def release(self) -> None:
-        """Give the lock up; the lock file stays. Releasing twice, or after a crash, is harmless."""
+        """Give the lock up; the lock file stays, empty. Releasing twice, or after a crash, is harmless."""
         with self._machine.mutex:
             if self._inode.lock is self:
+                self._machine.truncate(self._inode, 0)
                 self._inode.lock = None
 
 
