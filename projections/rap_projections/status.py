@@ -54,7 +54,8 @@ def cluster_status(
             "is_degraded": bool(health.degraded),
             "reasons": sorted(health.degraded),
             "partition_flags": list(health.partition_flags),
-            "seconds_left": health.seconds_left(now, boot_id),
+            # None: no signed instant has set a deadline yet. 0: it has passed.
+            "seconds_left": health.seconds_left(now, boot_id) if _has_deadline(health) else None,
         },
         "updates": {
             subject: {"current": entry.current.version if entry.current else None, "has_pending": entry.pending is not None}
@@ -94,6 +95,10 @@ def live_status(context: ClusterContext, report: RecoveryReport, protection: str
     }
     document["recovery"] = recovery_status(report)
     return document
+
+
+def _has_deadline(health: HealthView) -> bool:
+    return health.deadline.signed_s > 0 or health.safe_until_us is not None
 
 
 def _scope_status(scope: ScopeView, now: Now) -> dict[str, Any]:

@@ -115,7 +115,8 @@ def _version(version: list[int]) -> str:
 
 
 def _degraded(degraded: dict[str, Any]) -> Piece:
-    left = f"{span_text(degraded['seconds_left'])} of safe operation left"
+    seconds = degraded["seconds_left"]
+    left = "no deadline set yet" if seconds is None else f"{span_text(seconds)} of safe operation left"
     flags = f"; partition flags: {', '.join(degraded['partition_flags'])}" if degraded["partition_flags"] else ""
     if degraded["is_degraded"]:
         return f"yes: {', '.join(degraded['reasons'])}; {left}{flags}", "yellow"
