@@ -83,7 +83,6 @@ class BatchQueue:
         """Queue `records` together. Raises `MisuseError`, with nothing queued, when they cannot share one frame, or are none."""
         if not records:
             raise MisuseError("no records were given; nothing was written.", reason="no_records")
-        privileged = privileged or strict
         rows = sum(record.rows for record in records)
         weight = sum(map(weigh_record, records))
         batch = self._batches[-1] if self._batches else None

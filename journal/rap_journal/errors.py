@@ -178,6 +178,10 @@ class NoSuchRecord(StateStoreError):
     exit_code: ClassVar[int] = 3
 
 
+class CursorDiverged(NoSuchRecord):
+    """Raised when a cursor names an LSN that this history never reached: it is of another history, before a restore for example."""
+
+
 class HistoryGone(StateStoreError):
     """Raised when what was asked for lies before the history floor.
 

@@ -17,7 +17,6 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from typing import Any, Unpack
 
-from rap_journal.errors import StateStoreError
 from rap_journal.recovery_report import RecoveryReport
 from rap_projections import health_decisions, peers, routes, snapshot_decisions, telemetry, update_decisions
 from rap_projections.checkpointing import WrittenCheckpoint, retire, write_checkpoint
@@ -41,6 +40,7 @@ from rap_projections.snapshot_calls import Activation, AfterActivation, Snapshot
 from rap_projections.status import live_status
 from rap_projections.subscriptions import Delivered, Subscription
 from rap_projections.telemetry_calls import Hints, Telemetry
+from rap_projections.update_calls import Updates
 from rap_projections.witness_floors import never_lower, witness_floors
 from rap_projections.workload import Boundary, Resolver, Workload
 
@@ -52,10 +52,11 @@ class ClusterState:
     routes: Routes
     snapshots: Snapshots
     services: Services
+    identity: Identity
+    updates: Updates
     health: Health
     telemetry: Telemetry
     hints: Hints
-    identity: Identity
 
     def __init__(self, cluster_id: str, core: JournaledState, policy: Policy, protection: str) -> None:
         self._context = ClusterContext(cluster_id, core, policy)
@@ -66,10 +67,11 @@ class ClusterState:
         self.routes = Routes(self._context)
         self.snapshots = Snapshots(self._context, AfterActivation(self._derivation.derive))
         self.services = Services(self._context)
+        self.identity = Identity(self._context)
+        self.updates = Updates(self._context)
         self.health = Health(self._context)
         self.telemetry = Telemetry(self._context)
         self.hints = Hints(self._context)
-        self.identity = Identity(self._context)
         self._reopening = threading.Lock()
         core.floors_of = lambda state: never_lower(witness_floors(state), core.journal.recovered_floors)
         core.trusted_s = lambda state, instant: self._context.trusted_s(state, instant, core.boot_id)
@@ -105,6 +107,7 @@ class ClusterState:
         with self._reopening:
             self._core.close(to_reopen=True)
             self.open()
+            self._core.subscriptions.advance(self._core.journal.durable_lsn)
 
     def close(self) -> None:
         """Commit what waits and close; a cleanly closed journal recovers without replaying a tail twice."""
@@ -129,14 +132,16 @@ class ClusterState:
 
         The first question after a reboot writes down that time runs, durably: where that fails the answer is no.
         """
-        context, core = self._context, self._core
-        if context.fail_closed_reason is None and core.state.view(HEALTH).uptime.boot_id != core.boot_id:
-            try:
-                context.pay_uptime()
-            except (StateStoreError, OSError):
-                return Allowed(False, "storage", 0)
-        with core.lock:
-            return context.allowed(operation, core.now())
+        return self._context.ask(operation)
+
+    def workload(self, service_id: str, *, resolver: Resolver | None = None) -> Workload:
+        """The five calls that workload `service_id` has; `resolver` is the agent's way to secrets. Every call checks the assignment."""
+        changed = {"AssignmentsApplied", "ServiceRemoved"}
+        boundary = Boundary(
+            is_allowed=lambda operation: self.allows(operation).ok,
+            subscribe=lambda callback: self.subscribe(callback, kinds=changed),
+        )
+        return Workload(self._context, service_id, boundary, resolver)
 
     def activation(self, scope: str, *, source: str = "agent") -> Activation:
         """The six steps of an activation one by one, as a context manager."""
@@ -171,6 +176,9 @@ class ClusterState:
                 peers.next_deadline(state[PEERS], policy),
                 routes.next_deadline(state[ROUTES]),
                 telemetry.next_deadline(state[TELEMETRY]),
+                snapshot_decisions.next_deadline(state.view(SNAPSHOTS), policy),
+                update_decisions.next_deadline(state.view(UPDATES), policy),
+                health_decisions.next_deadline(state.view(HEALTH), policy),
             )
         return min((at for at in due if at is not None), default=None)
 
@@ -196,28 +204,22 @@ class ClusterState:
     def subscribe(
         self, callback: Callable[[Delivered], None], *, kinds: Collection[str] | None = None, after: int | None = None
     ) -> Subscription:
-        """Call `callback` for every event from now on, in order, on a thread of its own; `kinds` names event kinds to be told of.
+        """Call `callback` for every event, in order and at least once, on a thread of its own; `kinds` names event kinds to be told of.
 
         `after`: LSN already seen, such as the cursor of an earlier subscription; None for "from now on". Raises `HistoryGone` where
-        events behind it are not kept any more, `NoSuchRecord` where it is beyond the last one.
+        events behind it are not kept any more, `CursorDiverged` where it is beyond the last one, `MisuseError` for an unknown kind.
         """
         core = self._core
+        core.require_open()
         durable_lsn = core.journal.durable_lsn
         start = durable_lsn if after is None else after
         core.require_history(start)
         subscription = Subscription(callback, kinds, after=start, catch_up=core.history_after, is_behind=start < durable_lsn)
         core.subscriptions.add(subscription)
+        # What was committed between looking and being added was offered to nobody.
+        subscription.advance(core.journal.durable_lsn)
         subscription.start()
         return subscription
-
-    def workload(self, service_id: str, *, resolver: Resolver | None = None) -> Workload:
-        """The five calls that workload `service_id` has; `resolver` is the agent's way to secrets. Every call checks the assignment."""
-        changed = {"AssignmentsApplied", "ServiceRemoved"}
-        boundary = Boundary(
-            is_allowed=lambda operation: self.allows(operation).ok,
-            subscribe=lambda callback: self.subscribe(callback, kinds=changed),
-        )
-        return Workload(self._context, service_id, boundary, resolver)
 
     def tick(self) -> None:
         """Called by the housekeeper: commit batches that waited long enough, bring an idle witness up to date, pay for the time."""

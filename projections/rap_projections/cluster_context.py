@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from rap_journal.clock import Instant
-from rap_journal.errors import DamageError, FailClosed
+from rap_journal.errors import DamageError, FailClosed, StateStoreError
 from rap_journal.records import Record
 from rap_journal.sealing import SealBroken
 from rap_projections.bundle_verification import verify_bootstrap, verify_bundles
@@ -196,6 +196,19 @@ class ClusterContext:
     def decide_uptime(self, now: Now) -> tuple[Event, ...]:
         """What `pay_uptime` writes; nothing while what was paid lasts."""
         return decide_uptime(self.state.view(HEALTH), now, self.core.boot_id)
+
+    def ask(self, operation: Operation) -> Allowed:
+        """The one gate for high-risk work.
+
+        The first question after a reboot writes down that time runs, durably: where that fails the answer is no.
+        """
+        if self.fail_closed_reason is None and self.state.view(HEALTH).uptime.boot_id != self.core.boot_id:
+            try:
+                self.pay_uptime()
+            except (StateStoreError, OSError):
+                return Allowed(False, "storage", None)
+        with self.core.lock:
+            return self.allowed(operation, self.core.now())
 
     def allowed(self, operation: Operation, now: Now) -> Allowed:
         """The one gate, without paying for the time; the caller holds the state's lock."""

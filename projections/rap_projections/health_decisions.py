@@ -96,6 +96,13 @@ def decide_degraded(health: HealthView, now: Now, policy: EffectivePolicy) -> tu
     return decide_leave_degraded(health, NO_CONTACT)
 
 
+def next_deadline(health: HealthView, policy: EffectivePolicy) -> int | None:
+    """Node time, in microseconds, at which the contacts have been silent for too long; None before the first, and once they have."""
+    if not health.contacts or NO_CONTACT in health.degraded:
+        return None
+    return max(contact.ok_us for contact in health.contacts.values()) + policy.contact_silence_s * _SECOND_US
+
+
 def decide_deadline_renewed(
     health: HealthView, *, signed_s: int, newest_instant_s: int, uptime_s: int, basis: str, policy: EffectivePolicy
 ) -> tuple[Event, ...]:

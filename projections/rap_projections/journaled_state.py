@@ -23,11 +23,11 @@ from typing import Any, NamedTuple
 from rap_journal.batches import Ticket
 from rap_journal.clock import Clock, Instant
 from rap_journal.deterministic_cbor import encode
-from rap_journal.errors import HistoryGone, MisuseError, NoSpace, NoSuchRecord, Poisoned
+from rap_journal.errors import CursorDiverged, HistoryGone, MisuseError, NoSpace, Poisoned
 from rap_journal.filesystem import Directory
 from rap_journal.journal import Journal, Setup, Unlocked, unlock
 from rap_journal.reader import JournalReader
-from rap_journal.records import Record
+from rap_journal.records import Category, Record
 from rap_journal.sealed_store import load_document, store_document
 from rap_journal.sealing import Purpose
 from rap_journal.space import no_space_means
@@ -194,7 +194,7 @@ class JournaledState:
         self.journal.flush()
 
     def history_after(self, lsn: int) -> Iterator[Record]:
-        """Every durable record after `lsn`, read from the journal beside the writer. Raises `HistoryGone`, `NoSuchRecord`, `OSError`."""
+        """Every durable record after `lsn`, read from the journal beside the writer. Raises `HistoryGone`, `CursorDiverged`, `OSError`."""
         self.journal.bring_witness_up()
         with JournalReader.open(self._directory(), self._setup, live=True) as reader:
             self._require_kept(reader, lsn)
@@ -202,7 +202,7 @@ class JournaledState:
                 yield from records
 
     def require_history(self, lsn: int) -> None:
-        """Raise `HistoryGone` or `NoSuchRecord` where the events right behind `lsn` cannot be told."""
+        """Raise `HistoryGone` or `CursorDiverged` where the events right behind `lsn` cannot be told."""
         if lsn == self.journal.durable_lsn:
             return
         self.journal.bring_witness_up()
@@ -211,7 +211,7 @@ class JournaledState:
 
     def _require_kept(self, reader: JournalReader, lsn: int) -> None:
         if lsn > reader.horizon.lsn:
-            raise NoSuchRecord(
+            raise CursorDiverged(
                 f"LSN {lsn} is beyond the last record of {self.name}, {reader.horizon.lsn}.", cluster=self.name, lsn=lsn
             )
         first_lsn = reader.inventory.chain[0].header.first_lsn if reader.inventory.chain else 1
@@ -257,7 +257,7 @@ class JournaledState:
         return file_id
 
     def load(self, spec: ClassSpec, file_id: bytes, *, purpose: Purpose = Purpose.DOCUMENT) -> bytes:
-        """The content of a kept document."""
+        """The content of a kept document. Raises `FileNotFoundError`, `DamageError`, `SealBroken`."""
         folders, keys = self._unlocked.folders, self._unlocked.keys
         return load_document(folders, spec, file_id, journal_id=keys.marker.journal_id, keys=keys.ring, purpose=purpose)
 
@@ -349,7 +349,9 @@ class JournaledState:
         for end in range(1, len(events) + 1):
             strict = levels[start] is Durability.STRICT
             if end == len(events) or (levels[end] is Durability.STRICT) is not strict:
-                privileged = max(levels[start:end]) is not Durability.CACHE
+                # What was refused is worth recording, but never the space reserve (trust, 12).
+                needed = [levels[index] for index in range(start, end) if records[index].category != Category.REFUSAL]
+                privileged = max(needed, default=Durability.CACHE) is not Durability.CACHE
                 tickets.append(self.journal.submit(records[start:end], strict=strict, privileged=privileged))
                 start = end
         return tickets, True

@@ -20,7 +20,7 @@ from typing import NamedTuple, TypedDict, Unpack
 from rap_journal.errors import MisuseError
 
 TEXT_LENGTH_MAX = 64
-"""Characters of an actor or a trace id."""
+"""Characters of an actor, a trace id, and whatever else names somebody or something in a few words."""
 
 CAUSES_MAX = 32
 """Causes one event can name."""
@@ -91,6 +91,12 @@ def because(journal: str, **context: Unpack[Context]) -> Iterator[None]:
         _INHERITED.reset(token)
 
 
+def check_word(name: str, text: object) -> None:
+    """Raise `MisuseError` unless `text`, which the caller knows as `name`, is 1 to 64 printable characters."""
+    if not (isinstance(text, str) and 0 < len(text) <= TEXT_LENGTH_MAX and text.isprintable()):
+        raise MisuseError(f"{name} is not 1 to {TEXT_LENGTH_MAX} printable characters; nothing was done.", reason=f"bad_{name}")
+
+
 def _cause(context: Context) -> int | None:
     cause = context.get("cause")
     lsn = cause.lsn if isinstance(cause, Receipt) else cause
@@ -101,6 +107,7 @@ def _cause(context: Context) -> int | None:
 
 def _text(context: Context, name: str) -> str | None:
     value = context.get(name)
-    if value is not None and not (isinstance(value, str) and 0 < len(value) <= TEXT_LENGTH_MAX and value.isprintable()):
-        raise MisuseError(f"{name} is not 1 to {TEXT_LENGTH_MAX} printable characters; nothing was done.", reason=f"bad_{name}")
-    return value if isinstance(value, str) else None
+    if value is None:
+        return None
+    check_word(name, value)
+    return str(value)

@@ -338,6 +338,9 @@ def _differs(current: SelectedRoute, route: SelectedRoute, now: Now) -> bool:
         route.alternatives,
     ):
         return True
+    if route.expires_us < current.expires_us:
+        # The policy allows less time than when it was chosen.
+        return True
     return abs(route.score - current.score) * 1000 > current.score * RESCORE_PERMILLE
 
 

@@ -28,7 +28,7 @@ from rap_projections.cluster_context import ClusterContext
 from rap_projections.documents import Scope
 from rap_projections.event_kinds import HEALTH, SNAPSHOTS, TRUST, Event
 from rap_projections.node_time import Now
-from rap_projections.receipts import UNCHANGED, Context, Receipt
+from rap_projections.receipts import UNCHANGED, Context, Receipt, check_word
 from rap_projections.refusals import Equivocation, RefusedError
 from rap_projections.snapshots import EVIDENCE_MAX, ScopeView
 from rap_projections.stored_document import StoredDocument
@@ -36,8 +36,6 @@ from rap_projections.verification import CheckReport, check_snapshot, verify_sna
 from rap_projections.verified import VerifiedSnapshot
 
 DEFAULT_SOURCE = "agent"
-SOURCE_LENGTH_MAX = 64
-"""Characters of the word for who offered a document."""
 
 
 class AfterActivation(NamedTuple):
@@ -85,7 +83,7 @@ class Snapshots:
     def verify(self, document: bytes, *, source: str, scope: Scope | None = None, **context: Unpack[Context]) -> VerifiedSnapshot:
         """The verified snapshot, or the refusal, which is recorded."""
         cluster = self._context
-        _check_source(source)
+        check_word("source", source)
         try:
             return verify_snapshot(
                 document, cluster.require_trust(), trusted_s=cluster.core.now().trusted_s, recipient=cluster.recipient(),
@@ -124,7 +122,7 @@ class Snapshots:
     def stage(self, scope: Scope, document: bytes, source: str, **context: Unpack[Context]) -> StoredDocument:
         """Write a document aside for its scope (step 1); durable on return."""
         cluster = self._context
-        _check_source(source)
+        check_word("source", source)
         cluster.require_open()
         stored = cluster.shelf.store(SNAPSHOTS, document)
 
@@ -249,11 +247,6 @@ class Activation:
         if self._verified is None or self._stored is None:
             raise MisuseError("nothing was verified; nothing was done. Call verify() first.", reason="not_verified")
         return self._snapshots.commit(self._verified, self._stored, **context)
-
-
-def _check_source(source: str) -> None:
-    if not (1 <= len(source) <= SOURCE_LENGTH_MAX and source.isprintable()):
-        raise MisuseError(f"a source is 1 to {SOURCE_LENGTH_MAX} printable characters; nothing was done.", reason="bad_source")
 
 
 def _scope(name: str) -> Scope:

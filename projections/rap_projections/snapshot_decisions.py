@@ -90,6 +90,12 @@ def decide_stale_dropped(snapshots: SnapshotsView, now: Now, policy: EffectivePo
     return tuple(event for scope in stale for event in decide_pending_dropped(snapshots, scope=Scope(scope), reason="stale"))
 
 
+def next_deadline(snapshots: SnapshotsView, policy: EffectivePolicy) -> int | None:
+    """Node time, in microseconds, at which `decide_stale_dropped` has something to do; None for never."""
+    waiting = [it.pending.since_us for it in snapshots.scopes.values() if it.pending]
+    return min(waiting) + policy.pending_age_s_max * 1_000_000 if waiting else None
+
+
 def decide_activation(
     snapshots: SnapshotsView,
     verified: VerifiedDocument,

@@ -18,9 +18,9 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from rap_journal.errors import StateStoreError
+from rap_journal.errors import MisuseError, StateStoreError
 from rap_journal.records import Record
-from rap_projections.event_kinds import Event, event_of, kind_of
+from rap_projections.event_kinds import Event, all_kinds, event_of, kind_of
 
 QUEUE_MAX = 4096
 """Records held in memory for one subscriber; one that is further behind reads from the journal."""
@@ -56,7 +56,7 @@ class Subscription:
         is_behind: bool,
     ) -> None:
         self._callback = callback
-        self._kinds = frozenset(kinds) if kinds is not None else None
+        self._kinds = _checked_kinds(kinds)
         self._catch_up = catch_up
         self._queue: deque[Record] = deque()
         self._changed = threading.Condition()
@@ -88,11 +88,20 @@ class Subscription:
         with self._changed:
             if self._is_cancelled:
                 return
+            # LSNs are dense: where some are missing, the journal was opened again meanwhile, and has them.
+            self._is_behind = self._is_behind or records[0].lsn > self._newest + 1
             self._newest = max(self._newest, records[-1].lsn + records[-1].rows - 1)
             if not self._is_behind:
                 self._queue.extend(records)
                 if len(self._queue) > QUEUE_MAX:
                     self._is_behind = True
+            self._changed.notify_all()
+
+    def advance(self, lsn: int) -> None:
+        """Hear that there are records up to `lsn`, whoever wrote them."""
+        with self._changed:
+            self._is_behind = self._is_behind or lsn > self._newest
+            self._newest = max(self._newest, lsn)
             self._changed.notify_all()
 
     def cancel(self, timeout_s: float = 5.0) -> None:
@@ -170,8 +179,22 @@ class Subscriptions:
         for subscription in self._all:
             subscription.offer(records)
 
+    def advance(self, lsn: int) -> None:
+        """Tell everybody that there are records up to `lsn`: the journal was opened again."""
+        for subscription in self._all:
+            subscription.advance(lsn)
+
     def cancel_all(self) -> None:
         """Stop every subscriber."""
         for subscription in self._all:
             subscription.cancel()
         self._all = ()
+
+
+def _checked_kinds(kinds: Collection[str] | None) -> frozenset[str] | None:
+    if kinds is None:
+        return None
+    unknown = sorted(set(kinds) - {kind.name for kind in all_kinds()})
+    if unknown:
+        raise MisuseError(f"{unknown[0]!r:.80} is no event kind; nothing was subscribed.", reason="unknown_kind")
+    return frozenset(kinds)

@@ -120,6 +120,12 @@ def decide_stale_dropped(updates: UpdatesView, now: Now, policy: EffectivePolicy
     return tuple(event for name in stale for event in decide_drop(updates, name, reason="stale"))
 
 
+def next_deadline(updates: UpdatesView, policy: EffectivePolicy) -> int | None:
+    """Node time, in microseconds, at which `decide_stale_dropped` has something to do; None for never."""
+    waiting = [it.pending.since_us for it in updates.subjects.values() if it.pending]
+    return min(waiting) + policy.pending_age_s_max * 1_000_000 if waiting else None
+
+
 def decide_offers(updates: UpdatesView, *, content_id: bytes | None, offers: Iterable[ArtifactReference]) -> tuple[Event, ...]:
     """Apply the updates snapshot in force (None: there is none); what its signed minimums rule out goes first."""
     if updates.offers_content_id == content_id:

@@ -83,10 +83,10 @@ def test_records_without_privilege_share_a_frame_and_not_a_batch_with_privileged
     assert queue.take() == []
 
 
-def test_a_strict_batch_is_always_privileged() -> None:
+def test_a_strict_batch_has_the_privilege_it_was_given() -> None:
     queue = BatchQueue()
     ticket = queue.add([record_of(IDENTITY, [1])], strict=True, privileged=False)
-    assert ticket.batch.privileged
+    assert not ticket.batch.privileged
 
 
 def test_a_load_never_outgrows_a_frame() -> None:

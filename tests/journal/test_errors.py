@@ -7,6 +7,7 @@ import pytest
 from rap_journal import errors
 from rap_journal.errors import (
     Action,
+    CursorDiverged,
     DamageError,
     FailClosed,
     HistoryGone,
@@ -61,6 +62,7 @@ def test_errors_are_sorted_by_whose_fault_it_is(error: type[StateStoreError], fa
         (FailClosed, "operator", 8),
         (DamageError, "operator", 7),
         (MisuseError, "fix_call", 2),
+        (CursorDiverged, "fix_call", 3),
         (HistoryGone, "fix_call", 4),
     ],
 )

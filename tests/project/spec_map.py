@@ -40,10 +40,9 @@ WORKLOAD_ONLY = "workload offers only config, wait_config, report, secret, comma
 OTHER_SYSTEM = "this release runs on Linux with a key file; key stores of operating systems come with their providers"
 NO_RESTORE = "backup and restore are a part of their own, with the ticket that validates a restore"
 NO_ROTATION = "a cluster's bundle is pinned at join; rotation, revocation and peers' certificates are a part of their own"
-NO_ENROLLMENT = "a node asks for its certificate; enrolling, renewing and signing with it are a part of their own"
+NO_ENROLLMENT = "a node is enrolled and its certificate checked; renewing, signing and peers' certificates are a part of their own"
 NO_SOURCES = "documents are handed in by the agent; sources to fetch them from are a part of their own"
 NO_RESET = "a cluster that fails closed stays so until it is left and joined again; resetting one class comes with restore"
-NO_UPDATES = "offers are kept and shown; staging, activating and rolling back artifacts are a part of their own"
 
 SPEC_MAP: tuple[Answer, ...] = (
     # Agent state
@@ -56,10 +55,10 @@ SPEC_MAP: tuple[Answer, ...] = (
     # Identity state
     now(4, "`node_id`", "cluster.identity.status", "cluster.view"),
     now(4, "cluster membership id", "cluster.identity.status", "cluster.view"),
-    now(4, "node certificate metadata", "cluster.identity.status"),
+    now(4, "node certificate metadata", "cluster.identity.enroll", "cluster.identity.status"),
     now(4, "public identity metadata", "cluster.identity.request", "cluster.identity.status"),
     now(4, "private key reference", "cluster.identity.request"),
-    now(4, "enrollment state", "cluster.identity.status"),
+    now(4, "enrollment state", "cluster.identity.enroll", "cluster.identity.status"),
     now(4, "revocation status cache", "cluster.identity.status"),
     # Trust state
     now(4, "platform root trust refs", "cluster.view"),
@@ -120,11 +119,11 @@ SPEC_MAP: tuple[Answer, ...] = (
     # Update metadata
     now(4, "current agent version", "store.agent"),
     now(4, "current workload versions", "cluster.view"),
-    now(4, "pending update metadata", "cluster.view"),
-    later(4, "signed artifact refs", "cluster.updates.stage", "cluster.updates.verify_artifact", reason=NO_UPDATES),
+    now(4, "pending update metadata", "cluster.updates.stage", "cluster.view"),
+    now(4, "signed artifact refs", "cluster.updates.stage", "cluster.updates.verify_artifact"),
     now(4, "rollout/canary assignment", "cluster.view"),
-    now(4, "rollback candidate metadata", "cluster.view"),
-    later(4, "last update result", "cluster.updates.confirm", "cluster.updates.roll_back", reason=NO_UPDATES),
+    now(4, "rollback candidate metadata", "cluster.updates.roll_back", "cluster.view"),
+    now(4, "last update result", "cluster.updates.confirm", "cluster.updates.roll_back"),
     # Encryption and secrets
     later(5, "private keys use OS key store where possible", "cluster.identity.request", reason=OTHER_SYSTEM),
     now(5, "file-backed sensitive material is encrypted at rest", "rap_journal.sealing", "rap_projections.keys:FileKeyProvider"),

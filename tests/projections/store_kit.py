@@ -7,13 +7,16 @@ Example::
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from typing import NamedTuple
 
+from rap_journal.errors import NoSpace
 from rap_journal.filesystem import Directory
 from rap_journal.inventory import take_inventory
 from rap_journal.markers import read_marker
-from rap_journal.testing import MemoryFileSystem, SimulatedCrash, Survival
+from rap_journal.records import Record
+from rap_journal.testing import MemoryFileSystem, SeededRandomness, SimulatedCrash, Survival
 from rap_journal.walk import Walk
 from rap_projections import ClusterState
 from rap_projections.policy import Policy
@@ -90,6 +93,11 @@ def crashed_at_every_operation(
             return
 
 
+def written(it: Ready, after: int = 0) -> list[Record]:
+    """Every record of the cluster's journal after LSN `after`."""
+    return [record for record in it.cluster._core.history_after(after) if record.lsn > after]
+
+
 def files(filesystem: MemoryFileSystem, prefix: str = "") -> dict[str, bytes]:
     """Content of every file below the store's root whose path starts with `prefix`."""
     return {path: content for path, content in _walk(filesystem.open_root(ROOT), "") if path.startswith(prefix)}
@@ -119,11 +127,27 @@ def write_file(filesystem: MemoryFileSystem, path: str, content: bytes) -> None:
     directory.sync()
 
 
+def destroy(filesystem: MemoryFileSystem, prefix: str, *, part: str = "") -> None:
+    """Overwrite every file that starts with `prefix` and has `part` in its name with zeros, durably."""
+    for path in names(filesystem, prefix, part=part):
+        write_file(filesystem, path, bytes(len(files(filesystem, path)[path])))
+
+
 def flip_bit(filesystem: MemoryFileSystem, path: str, offset: int = -1) -> None:
     """Change one bit of the byte at `offset` of a file, durably."""
     content = bytearray(files(filesystem, path)[path])
     content[offset] ^= 1
     write_file(filesystem, path, bytes(content))
+
+
+def fill(it: Ready) -> None:
+    """Fill the disk, and the journal up to the reserve, which then is for what matters most alone."""
+    it.kit.filesystem.capacity_bytes = it.kit.filesystem.used_bytes
+    for text in (SeededRandomness(0)(2000).hex(), ""):
+        with suppress(NoSpace):
+            while True:
+                it.cluster.telemetry.record("f", text)
+                it.cluster.flush()
 
 
 class FramePlace(NamedTuple):
