@@ -1,19 +1,22 @@
-"""The calls about who this node is in its cluster: asking for a certificate, and how far that has come.
+"""The calls about who this node is in its cluster: asking for a certificate, taking it, and how far that has come.
 
 Rules this file keeps:
 
 - The private key is made here, sealed into the identity folder and synced before any event names it; nothing returns it.
 - Asking again for the same ids hands out the same signing request, also to two threads that ask at once.
-- A sealed key that cannot be read, or is not the one that was requested, is damage: an opening that finds one fails closed (spec 8).
+- A sealed key or a certificate that cannot be read, or is not the one recorded, is damage: an opening that finds one fails closed
+  (spec 8). A certificate has a second copy in its event.
+- Whether a node may enroll is the cluster's to decide (spec 2): what is kept is a certificate that one of its authorities issued.
 
 Example::
 
     request = cluster.identity.request(node_id="node-17", membership_id="m-1")
-    send_to_control_plane(request)
+    cluster.identity.enroll(certificate=answer_of_the_control_plane(request))
 """
 
 import hashlib
 import threading
+from contextlib import suppress
 from typing import NamedTuple, Unpack
 
 from cryptography import x509
@@ -23,19 +26,25 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from rap_journal.deterministic_cbor import decode_own, encode_arrays
-from rap_journal.errors import DamageError
+from rap_journal.errors import DamageError, MisuseError, NoSpace
 from rap_journal.sealing import Purpose, SealBroken
+from rap_projections.certificates import node_uri, read_certificate
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.event_kinds import IDENTITY, Event
-from rap_projections.identity import Enrollment, IdentityView, Key
-from rap_projections.identity_decisions import decide_request
+from rap_projections.identity import Certificate, Enrollment, IdentityView, Key
+from rap_projections.identity_decisions import decide_install, decide_refused, decide_request
 from rap_projections.node_time import Now
-from rap_projections.receipts import Context
+from rap_projections.receipts import UNCHANGED, Context, Receipt, check_word
+from rap_projections.refusals import RefusedError
+from rap_projections.stored_document import StoredDocument
 
 _SEALED = "sealed:"
 _ALGORITHM = "ecdsa-p256"
 _UNMADE = Key(_SEALED + "0", _ALGORITHM, bytes(32), bytes(32))
 """Stands for a key when only the rest of a request is judged."""
+
+_NOT_STORED = StoredDocument(b"", 0, b"")
+"""Stands for the place of a certificate that is only judged."""
 
 
 class IdentityStatus(NamedTuple):
@@ -96,6 +105,51 @@ class Identity:
         cluster.execute("identity", decide, context)
         return signing_request
 
+    def enroll(self, *, certificate: bytes, source: str = "control-plane", **context: Unpack[Context]) -> Receipt:
+        """Keep the certificate (DER) that answers the request, durably. The one that is kept already is ``changed=False``.
+
+        Raises a `RefusedError`, which is recorded, where it is not this node's, not for the requested key, not issued by the cluster,
+        revoked or past its end; `MisuseError` where none was requested; `FailClosed`, `NoSpace`, `OutcomeUnknown`, `Poisoned`.
+        """
+        check_word("source", source)
+        with self._asking:
+            kept = self._judged(certificate, source, context)
+            if kept is None:
+                return UNCHANGED
+            stored = kept._replace(stored=self._context.shelf.store(IDENTITY, certificate))
+            return self._context.execute("identity", lambda now: decide_install(self._view, stored, now), context)
+
+    def _judged(self, certificate: bytes, source: str, context: Context) -> Certificate | None:
+        """The certificate, if it may be kept; None where it is kept already."""
+        cluster, view = self._context, self._view
+        trust = cluster.require_trust()
+        if view.key is None:
+            raise MisuseError(
+                "no identity was requested; nothing was changed. Call request first.",
+                state_class="identity",
+                reason="not_requested",
+            )
+        try:
+            facts = read_certificate(certificate, trust, node_id=view.node_id, membership_id=view.membership_id)
+            judged = Certificate(facts, _NOT_STORED)
+            return judged if decide_install(view, judged, cluster.core.now()) else None
+        except RefusedError as refusal:
+            refusal.concerning(cluster=cluster.cluster_id)
+            with suppress(NoSpace):
+                self._record(refusal, certificate, source, context)
+            raise
+
+    def _record(self, refusal: RefusedError, certificate: bytes, source: str, context: Context) -> None:
+        reason, digest = refusal.reason or refusal.rule, hashlib.sha256(certificate).digest()
+
+        def decide(now: Now) -> tuple[Event, ...]:
+            policy = self._context.policy
+            return decide_refused(
+                self._view, source=source, subject="enroll", reason=reason, times=1, digest=digest, now=now, policy=policy
+            )
+
+        self._context.execute("identity/refused", decide, context)
+
     def status(self) -> IdentityStatus:
         """How far enrollment has come."""
         view = self._view
@@ -134,11 +188,26 @@ def kept_request(context: ClusterContext, key: Key) -> bytes:
 
 
 def check_kept_keys(context: ClusterContext) -> None:
-    """Read every key of the identity that is sealed in this store again. Raises `DamageError`."""
+    """Read every key of the identity that is sealed in this store again, and every certificate. Raises `DamageError`."""
     view: IdentityView = context.state.view(IDENTITY)
     for key in (view.key, view.next_key):
         if key is not None and key.reference.startswith(_SEALED):
             kept_request(context, key)
+    for certificate in (view.certificate, view.next_certificate):
+        if certificate is not None:
+            _check_certificate(context, certificate)
+
+
+def _check_certificate(context: ClusterContext, certificate: Certificate) -> None:
+    data = context.shelf.load(IDENTITY, certificate.stored)
+    if hashlib.sha256(data).digest() != certificate.facts.fingerprint:
+        raise DamageError(
+            f"the certificate of cluster {context.cluster_id} is not the one that was kept; nothing was done with it. "
+            "Restore the identity folder, or leave and join again.",
+            cluster=context.cluster_id,
+            state_class=IDENTITY.name,
+            reason="certificate_swapped",
+        )
 
 
 def _key_damaged(context: ClusterContext, reason: str | None) -> DamageError:
@@ -153,7 +222,7 @@ def _key_damaged(context: ClusterContext, reason: str | None) -> DamageError:
 
 def _signing_request(private_key: ec.EllipticCurvePrivateKey, cluster_id: str, node_id: str) -> bytes:
     """The request names cluster and node in its one URI, as the certificate will (trust, 14)."""
-    uri = x509.UniformResourceIdentifier(f"rap://{cluster_id}/node/{node_id}")
+    uri = x509.UniformResourceIdentifier(node_uri(cluster_id, node_id))
     builder = (
         x509.CertificateSigningRequestBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, node_id[:64])]))

@@ -63,7 +63,14 @@ from rap_projections.documents import (
 )
 from rap_projections.signed_document import FORMS, Claims, open_document
 from rap_projections.testing.entries import make_peer, make_reference, make_route, make_service
-from rap_projections.testing.issuing import CertificateAuthority, IssuerKey, certificate_authority, issuer_key, sign_document
+from rap_projections.testing.issuing import (
+    CertificateAuthority,
+    IssuerKey,
+    certificate_authority,
+    issue_certificate,
+    issuer_key,
+    sign_document,
+)
 from rap_projections.trust_view import TrustView
 from rap_projections.verified import VerifiedBundle
 
@@ -283,6 +290,11 @@ class Fabric:
             verdict=RestoreVerdict.ACCEPT,
         )._replace(**fields)
         return self.sign(DocumentType.RESTORE_TICKET, CLUSTER_WIDE, write_restore_ticket(ticket), sign_with=sign_with)
+
+    def certificate(self, request: bytes, *, expires_at_s: int | None = None, uri: str | None = None) -> bytes:
+        """The certificate of a node, for its signing request; `uri` is what it names instead of what was asked for."""
+        ends = self.issued_at_s + 90 * DAY_S if expires_at_s is None else expires_at_s
+        return issue_certificate(self.authority, request, start_s=self.issued_at_s - DAY_S, end_s=ends, uri=uri)
 
     def sign(
         self,

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from rap_journal.deterministic_cbor import encode
 from rap_projections.cose import ED25519, SIGN_TAG, Envelope, Signature, signature_input
@@ -102,6 +102,33 @@ def sign_document(claims: Claims, payload: bytes, keys: Sequence[IssuerKey], *, 
         return _TAG_BYTES[tag] + encode([b"", {}, payload, signers])
     signature = _sign("Signature1", headers[0], headers[0], claims, payload, keys[0])
     return _TAG_BYTES[tag] + encode([headers[0], {}, payload, signature])
+
+
+def issue_certificate(
+    authority: CertificateAuthority, request: bytes, *, start_s: int, end_s: int, uri: str | None = None
+) -> bytes:
+    """The certificate (DER) that `authority` issues for a signing request, valid from `start_s` to `end_s`, seconds since 1970.
+
+    `uri` is what it names instead of what was asked for. Nothing else is checked: whether a node may enroll is not decided here.
+    """
+    asked = x509.load_der_x509_csr(request)
+    names = asked.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    if uri is not None:
+        names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)])
+    serial = int.from_bytes(hashlib.sha256(request + f"{start_s} {end_s}".encode()).digest()[:16], "big")
+    return (
+        x509.CertificateBuilder()
+        .subject_name(asked.subject)
+        .issuer_name(x509.load_der_x509_certificate(authority.certificate).subject)
+        .public_key(asked.public_key())
+        .serial_number(1 + serial)
+        .not_valid_before(datetime.fromtimestamp(start_s, UTC))
+        .not_valid_after(datetime.fromtimestamp(end_s, UTC))
+        .add_extension(names, critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(authority.private_key, hashes.SHA256(), ecdsa_deterministic=True)
+        .public_bytes(Encoding.DER)
+    )
 
 
 def tampered(document: bytes, *, at: int = -1) -> bytes:
