@@ -154,6 +154,14 @@ def test_tables_are_plain_text_off_a_terminal(tmp_path: Path, capsys: pytest.Cap
     assert "6 slices used. Seed: 7." in printed.out
     assert f"The store is kept: {tmp_path / 'node'}" in printed.out
     assert f"status -D {tmp_path / 'node'}\n" in printed.out
+    words = " ".join(printed.out.split())
+    assert words.count("checkpoint = folded from the newest checkpoint, floor = from the oldest kept one.") == 2
+    assert words.count("killed files = read before recovery") == 2
+    assert words.count("score = the estimate that ways are ranked by") == 2
+    assert words.count("LSN = number of an event") == 1
+    assert words.count("Recovery of the whole store") == 1
+    assert "survives in the page cache" in words
+    assert "elsewhere" not in words
 
 
 def test_lines_of_json_end_with_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -196,6 +204,19 @@ def test_the_module_runs_by_itself(tmp_path: Path, capsys: pytest.CaptureFixture
     assert json.loads(capsys.readouterr().out)["seed"] == 3
     assert demo.main(["-D", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("rap-state: ")
+
+
+def test_a_trace_with_few_slices_is_gone_round_again_and_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace = tmp_path / "short"
+    trace.mkdir()
+    for number in (1, 2):
+        lines = [" ".join(str(0 if at == to else 9 * number + at + to) for to in range(7)) for at in range(7)]
+        trace.joinpath(f"Short_{number}.txt").write_text("\n".join(lines) + "\n")
+    assert demo.run(options(tmp_path / "node", trace=str(trace), output="text")) == 0
+    assert f"7 nodes, 2 slices; {SLICES} slices used, going round the trace's 2 again. Seed: 7." in capsys.readouterr().out
+    assert demo.run(options(tmp_path / "again", trace=str(trace))) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["slices"], document["trace_slices"]) == (SLICES, 2)
 
 
 @pytest.mark.slow

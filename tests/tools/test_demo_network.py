@@ -1,5 +1,7 @@
 """The clusters of the demonstration: rows of a trace, and what their issuers sign."""
 
+from itertools import islice
+
 import pytest
 
 from rap_journal.errors import MisuseError
@@ -39,7 +41,7 @@ def test_two_clusters_of_the_measured_network_take_98_observations_a_slice() -> 
 
 def test_a_failed_probe_is_a_timeout() -> None:
     network = DemoNetwork.open(None, slices=60, seed=1)
-    rows = [entry for row in network.rows(network.clusters[0]) for entry in row]
+    rows = [entry for row in islice(network.rows(network.clusters[0]), 60) for entry in row]
     assert {entry[2:] for entry in rows if entry[1] is None} == {("timeout",)}
     assert all(len(entry) == 2 for entry in rows if entry[1] is not None)
 
@@ -67,3 +69,11 @@ def test_every_peer_has_a_direct_way_and_two_over_relays_and_halfway_other_relay
 def test_too_few_slices_are_refused_before_anything_is_made() -> None:
     with pytest.raises(MisuseError, match=f"needs {SLICES_MIN} slices"):
         DemoNetwork.open(None, slices=SLICES_MIN - 1, seed=1)
+
+
+def test_a_trace_with_fewer_slices_than_asked_for_is_gone_round_again() -> None:
+    network = DemoNetwork.open(str(shared_data("net-latency", "planetlab")), slices=7, seed=1)
+    assert (network.slices, network.trace.slices, network.trace.node_count) == (7, 3, 490)
+    rows = list(islice(network.rows(network.clusters[1]), network.slices))
+    assert rows == [*rows[:3], *rows[:3], rows[0]]
+    assert rows[0] != rows[1] != rows[2]

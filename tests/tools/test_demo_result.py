@@ -10,7 +10,7 @@ SAME, OTHER = "ab" * 32, "cd" * 32
 GOOD = Comparison("at the end", 1234, {"writer": SAME, "floor": SAME})
 KILL = Interruption(900, 950, "slice 9, 95 rows", "clean", 0, True, 400, 550, 12, ())
 CLUSTER = ClusterResult("lab", "node-0", 1234, 1140, 4000.0, 80, 0.5, 400, KILL, (GOOD,), (GOOD,), ())
-RESULT = DemoResult(Path("/n"), Path("/n.key"), 4096, "a trace", 12, 7, -9, 80.0, 0, 4.5, (CLUSTER,), ("rap-state status",))
+RESULT = DemoResult(Path("/n"), Path("/n.key"), 4096, "a trace", 12, 7, -9, 80.0, 0, 4.5, (CLUSTER,), ("rap-state status",), 12)
 
 
 def result_with(**changes: object) -> DemoResult:

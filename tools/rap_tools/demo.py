@@ -26,7 +26,7 @@ from rap_journal.errors import MisuseError, StateStoreError
 from rap_tools.demo_course import make_order, show_kill, show_live
 from rap_tools.demo_live import Stop
 from rap_tools.demo_messages import Order
-from rap_tools.demo_network import DemoNetwork
+from rap_tools.demo_network import SLICES_MIN, DemoNetwork
 from rap_tools.demo_places import next_commands, places
 from rap_tools.demo_result import DemoResult
 from rap_tools.demo_run import Watcher, WriterFailed
@@ -57,9 +57,8 @@ class Form(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `demo` takes beside the global options."""
     parser.add_argument("--trace", metavar="DIR", help="a measured latency trace (NetLatency-Data); a model network without it")
-    parser.add_argument(
-        "--slices", metavar="N", type=int, default=SLICES_DEFAULT, help="time slices to use (default %(default)s)"
-    )
+    slices_help = f"time slices to use, at least {SLICES_MIN} (default %(default)s); a trace with fewer is gone round again"
+    parser.add_argument("--slices", metavar="N", type=int, default=SLICES_DEFAULT, help=slices_help)
     parser.add_argument("--seed", metavar="S", type=int, help="what the kill and the model are drawn from (default: a new one)")
     parser.add_argument("--live", action="store_true", help="no kill: a slice a second until it is interrupted")
 

@@ -90,4 +90,5 @@ def _look(order: Order, network: DemoNetwork, report: Report) -> DemoResult:
         took_s=0.0,
         clusters=tuple(clusters),
         commands=next_commands(root, key_file, network.clusters[0].id),
+        trace_slices=network.trace.slices,
     )

@@ -4,6 +4,7 @@ Rules this file keeps:
 
 - The same trace, seed and time of issue give the same documents, byte for byte: a writer that comes back signs nothing new.
 - A cluster is one row of the matrix: this node is that row's node, everybody else is its peer. Two clusters are two rows.
+- A trace with fewer slices than asked for is gone round again: a slice more is its first one once more.
 - Every peer can be reached directly or over relays, by signed candidates; which way is used is the store's choice.
 
 Example::
@@ -14,6 +15,7 @@ Example::
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -71,7 +73,7 @@ class DemoNetwork(NamedTuple):
     Attributes:
         trace: where round-trip times come from.
         source: what the trace is, for people.
-        slices: how many of its slices are used.
+        slices: how many slices are used; where the trace has fewer, it is gone round again.
         seed: what everything made up is drawn from.
         clusters: the clusters.
     """
@@ -84,16 +86,16 @@ class DemoNetwork(NamedTuple):
 
     @classmethod
     def open(cls, folder: str | None, *, slices: int, seed: int) -> Self:
-        """The measured trace in `folder`, or the model network. Raises `MisuseError` where there are too few nodes or slices."""
+        """The measured trace in `folder`, or the model network. Raises `MisuseError` for too few nodes, or too few slices asked for."""
         trace, source, names = _measured(Path(folder)) if folder is not None else _modelled(seed, slices)
-        used = min(slices, trace.slices)
-        if used < SLICES_MIN or trace.node_count < NODES_MIN:
+        if slices < SLICES_MIN or trace.node_count < NODES_MIN:
+            asked = f"asked for were {slices} slices of a trace with {trace.node_count} nodes"
             raise MisuseError(
-                f"the demo needs {SLICES_MIN} slices and {NODES_MIN} nodes; here are {used} and {trace.node_count}. Nothing was made.",
+                f"the demo needs {SLICES_MIN} slices and {NODES_MIN} nodes; {asked}. Nothing was made.",
                 reason="trace_too_small",
             )
         clusters = [DemoCluster(ClusterId(name), row, trace.node_name(row)) for name, row in zip(names, ROWS, strict=True)]
-        return cls(trace, source, used, seed, tuple(clusters))
+        return cls(trace, source, slices, seed, tuple(clusters))
 
     @property
     def checkpoint_slice(self) -> int:
@@ -122,9 +124,9 @@ class DemoNetwork(NamedTuple):
         return [self.trace.node_name(node) for node in range(self.trace.node_count) if node != cluster.node]
 
     def rows(self, cluster: DemoCluster) -> Iterator[list[Observation]]:
-        """What this node measures of its peers, slice by slice."""
+        """What this node measures of its peers, slice by slice; behind the last slice of the trace comes its first, without end."""
         names = [self.trace.node_name(node) for node in range(self.trace.node_count)]
-        for _slice_index, row in self.trace.rows(cluster.node):
+        for _slice_index, row in chain.from_iterable(map(self.trace.rows, repeat(cluster.node))):
             yield [(names[peer], rtt_ms) if rtt_ms is not None else (names[peer], None, "timeout") for peer, rtt_ms in row]
 
 

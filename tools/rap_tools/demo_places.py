@@ -1,6 +1,7 @@
 """Where the demonstration makes its store and its key, and how to look at them afterwards.
 
-Rules this file keeps: the folder is fresh, the key lies outside of it, and a command that is told can be pasted into a shell.
+Rules this file keeps: the folder is fresh, the key lies outside of it, and a command that is told can be pasted into a shell,
+whatever folder it is in.
 
 Example::
 
@@ -14,7 +15,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+import rap_journal
+import rap_projections
+import rap_tools
 from rap_journal.errors import MisuseError
+from rap_tools.machine import environment
+
+_NAME = "rap-state"
 
 
 def places(root: str | None, key_file: str | None = None) -> tuple[Path, Path]:
@@ -42,8 +49,14 @@ def next_commands(root: Path, key_file: Path, cluster: str) -> tuple[str, ...]:
 
 
 def _program() -> str:
-    """How to call this command again: as it was called, as the shell finds it, or by its module."""
-    called = sys.argv[0] if sys.argv else ""
-    if Path(called).name == "rap-state":
-        return shlex.quote(called)
-    return "rap-state" if shutil.which("rap-state") else f"{shlex.quote(sys.executable)} -m rap_tools.main"
+    """How to call this command from any folder: the file that was called, the one of this Python, the shell's, or the module."""
+    called, beside = Path(sys.argv[0] if sys.argv else ""), Path(sys.executable).with_name(_NAME)
+    on_path = shutil.which(_NAME)
+    found = [path for path in (called, beside, Path(on_path or "")) if path.name == _NAME and path.is_file()]
+    if found:
+        return shlex.quote(str(found[0].absolute()))
+    # Nothing is installed, so the packages are where this process found them, as is what they need.
+    packages = [Path(module.__path__[0]).parent for module in (rap_journal, rap_projections, rap_tools)]
+    given = [Path(place) for place in environment().get("PYTHONPATH", "").split(":") if place]
+    places_of_code = ":".join(dict.fromkeys(str(place.absolute()) for place in (*packages, *given)))
+    return f"PYTHONPATH={shlex.quote(places_of_code)} {shlex.quote(sys.executable)} -m rap_tools.main"

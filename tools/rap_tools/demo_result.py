@@ -122,7 +122,7 @@ class DemoResult(NamedTuple):
         root, key_file: where the store and its key are.
         disk_bytes: what the store takes on disk.
         source: what the trace is.
-        slices: how many of its slices were used.
+        slices: how many slices were used; more than `trace_slices` where the trace was gone round again.
         seed: what was drawn from it: the kill, and the model network.
         killed_with: how the first writer ended, as `subprocess` counts; None where nothing was to be killed.
         store_open_ms: how long opening the store took after the kill, all clusters together.
@@ -130,6 +130,7 @@ class DemoResult(NamedTuple):
         took_s: duration of the whole demonstration.
         clusters: one result per cluster.
         commands: what to run next.
+        trace_slices: how many slices the trace has.
     """
 
     root: Path
@@ -144,6 +145,7 @@ class DemoResult(NamedTuple):
     took_s: float
     clusters: tuple[ClusterResult, ...]
     commands: tuple[str, ...]
+    trace_slices: int
 
     def problems(self) -> tuple[str, ...]:
         """What is not as it must be, in sentences; empty when everything was shown."""

@@ -35,6 +35,24 @@ WIDTH_OFF_TERMINAL = 100
 DIGEST_LENGTH = 10
 SOURCES = {WRITER: "writer", KILLED: "killed files", CHECKPOINT: "checkpoint", FLOOR: "floor"}
 
+FACTS_LEGEND = (
+    "LSN = number of an event in its cluster's journal, frame = the events that one durable commit writes together, "
+    "checkpoint = the whole state as of an LSN, behind which only the events that follow are replayed."
+)
+SOURCE_LEGENDS = {
+    WRITER: "writer = said by the writer while it lived",
+    KILLED: "killed files = read before recovery",
+    CHECKPOINT: "checkpoint = folded from the newest checkpoint",
+    FLOOR: "floor = from the oldest kept one",
+}
+ROUTES_LEGEND = (
+    "score = the estimate that ways are ranked by (lower is better), direct = without a relay, via NODE = relayed by that node."
+)
+CLEAN_END = (
+    "A SIGKILL usually leaves a clean end: it ends the process, and what that had written survives in the page cache; "
+    "power cuts, which take the cache too, are for the crash tests."
+)
+
 
 class Meter(Watcher):
     """A bar that moves with the slices that are durable; nothing at all where nobody would see it."""
@@ -87,9 +105,12 @@ def print_tables(result: DemoResult, stream: TextIO, *, is_plain: bool) -> None:
     for text in _introduction(result):
         console.print(printable(text), soft_wrap=True)
     console.print(_facts(result))
+    _explain(console, FACTS_LEGEND, *_of_the_kill(result))
     for cluster in result.clusters:
         console.print(_digests(cluster))
+        _explain(console, f"{', '.join(SOURCE_LEGENDS[source] for source in _sources(cluster))}.")
         console.print(_routes(cluster))
+        _explain(console, ROUTES_LEGEND)
     for line in _conclusion(result):
         console.print(line, soft_wrap=True)
 
@@ -101,8 +122,16 @@ def _console(stream: TextIO, *, is_plain: bool) -> Console:
     )
 
 
+def _explain(console: Console, *sentences: str) -> None:
+    """What stands under a table, a paragraph per sentence, and a blank line."""
+    for sentence in sentences:
+        console.print(Text(sentence, style="dim"))
+    console.print()
+
+
 def _introduction(result: DemoResult) -> Iterable[str]:
-    yield f"Trace: {result.source}; {result.slices} slices used. Seed: {result.seed}."
+    again = f", going round the trace's {result.trace_slices} again" if result.slices > result.trace_slices else ""
+    yield f"Trace: {result.source}; {result.slices} slices used{again}. Seed: {result.seed}."
     if result.killed_with is None:
         yield "Clock: the machine's. One slice a second, until it was interrupted."
     else:
@@ -122,8 +151,15 @@ def _facts(result: DemoResult) -> Table:
     if all(kills):
         table.add_section()
         _add_rows(table, [_interrupted(kill) for kill in kills if kill])
-        table.add_row("recovery of the whole store, ms", *[f"{result.store_open_ms:,.1f}"] * len(kills))
     return table
+
+
+def _of_the_kill(result: DemoResult) -> Iterable[str]:
+    """What is told of a kill for the whole store, since it is no cluster's own."""
+    if result.store_open_ms is not None:
+        yield f"Recovery of the whole store, all clusters together: {result.store_open_ms:,.1f} ms."
+    if result.killed_with is not None:
+        yield CLEAN_END
 
 
 def _table(title: str) -> Table:
@@ -152,7 +188,7 @@ def _written(cluster: ClusterResult) -> dict[str, str]:
 
 def _interrupted(kill: Interruption) -> dict[str, str]:
     return {
-        "SIGKILL fell into": kill.under_way or "work elsewhere",
+        "SIGKILL fell into": kill.under_way or "nothing in flight here",
         "last acknowledged LSN": f"{kill.acknowledged_lsn:,}",
         "records on disk beyond it": f"{kill.unacknowledged_records:,}",
         "end of the journal": f"{kill.verdict.replace('_', ' ')}",
@@ -165,9 +201,8 @@ def _interrupted(kill: Interruption) -> dict[str, str]:
 
 def _digests(cluster: ClusterResult) -> Table:
     table = _table(f"{cluster.cluster}: digests of the whole state, by where they come from")
-    compared = {source for each in cluster.comparisons for source in each.digests}
-    sources = {source: name for source, name in SOURCES.items() if source in compared}
-    for name in ("state", "LSN", *sources.values(), "equal"):
+    sources = _sources(cluster)
+    for name in ("state", "LSN", *[SOURCES[source] for source in sources], "equal"):
         table.add_column(name, justify="right" if name == "LSN" else "left")
     for each in cluster.comparisons:
         digests = [each.digests.get(source, "")[:DIGEST_LENGTH] for source in sources]
@@ -177,6 +212,12 @@ def _digests(cluster: ClusterResult) -> Table:
         count, equal = len(samples), sum(map(_is_equal, samples))
         table.add_row(f"{count} others", *[""] * (1 + len(sources)), _equal(equal == count, f"{equal} of {count}"))
     return table
+
+
+def _sources(cluster: ClusterResult) -> list[str]:
+    """Where this cluster's digests come from, in the order of the columns."""
+    compared = {source for each in cluster.comparisons for source in each.digests}
+    return [source for source in SOURCES if source in compared]
 
 
 def _routes(cluster: ClusterResult) -> Table:
