@@ -1,176 +1,179 @@
 """Specification, section 13: service workload cannot mutate authoritative local state."""
 
-import inspect
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from functools import partial
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as some
 
-from rap_journal.errors import FailClosed, MisuseError, StateStoreError
-from rap_projections import ClusterState, NodeStore
-from rap_projections.cluster_context import ClusterContext
-from rap_projections.documents import ServiceAssignment
-from rap_projections.event_kinds import SERVICES, all_kinds
-from rap_projections.journaled_state import JournaledState
+from rap_journal.errors import MisuseError, StateStoreError
+from rap_projections import ClusterState, Operation
+from rap_projections.event_kinds import CLUSTER_CLASSES, SERVICES, event_of
 from rap_projections.refusals import NotAllowed
 from rap_projections.services import ServiceCommand
 from rap_projections.testing import Fabric
 from rap_projections.testing.entries import make_service
 from rap_projections.workload import Workload
-from tests.projections.store_kit import Ready, files, ready
+from tests.projections.store_kit import CLUSTER, FOLDER, Ready, files, names, ready
 
-AUTHORITATIVE = ("identity", "trust", "snapshots", "updates", "peers", "routes", "health", "telemetry")
-OWN_EVENTS = {"ServiceReported", "CommandTaken", "SecretDecided", "ServiceRefused"}
-LISTED = make_service("svc-a")._replace(resource_refs=("secret:db",))
+VALUE = "correct-horse-battery-staple"
+ALLOWED = {"config", "wait_config", "report", "secret", "commands"}
+"""Section 10: read configuration, report, request secrets, receive commands."""
+
+KINDS = {"ServiceReported", "CommandTaken", "SecretDecided"}
+"""The only events that a workload can cause."""
 
 
-def assigned() -> Ready:
+def staffed() -> Ready:
+    """A store in two clusters; in one of them a workload is assigned that may resolve a secret, and a command waits for it."""
     it = ready()
+    it.fabric.issued_at_s += 60
     it.cluster.activate(it.fabric.policy(high_risk_operations=("resolve_secret",)))
-    it.fabric.issued_at_s += 1
-    for document in (it.fabric.peers(["node-1"]), it.fabric.routes([("node-1", [])]), it.fabric.services([LISTED, "svc-b"])):
-        it.cluster.activate(document)
-    it.cluster.services.command("svc-a", "stop")
-    # The time of this boot is paid for: the first question to the gate has nothing left to write.
-    it.cluster.expire()
+    it.cluster.activate(it.fabric.peers(["node-1"]))
+    it.cluster.activate(it.fabric.services([make_service("svc-a")._replace(resource_refs=("secret:db",)), make_service("svc-b")]))
+    it.cluster.services.command("svc-a", "restart")
+    it.kit.join(Fabric("other"))
+    assert it.cluster.allows(Operation.RESOLVE_SECRET).ok
     it.cluster.flush()
+    it.kit.store.tick()
     return it
 
 
-def authority(cluster: ClusterState) -> dict[str, Any]:
-    """All state that is not the workload's own: every other class, and of services what is signed."""
-    view = cluster.view()
-    return {name: getattr(view, name) for name in AUTHORITATIVE} | {
-        "assignments": {name: service.assignment for name, service in view.services.services.items()},
-        "content_id": view.services.content_id,
-    }
+def workload(it: Ready, service_id: str = "svc-a") -> Workload:
+    return it.cluster.workload(service_id, resolver=lambda service, reference: VALUE)
+
+
+def class_digests(cluster: ClusterState) -> dict[str, bytes]:
+    state = cluster._core.state
+    return {spec.name: state.class_digest(spec.number) for spec in CLUSTER_CLASSES}
+
+
+def authoritative_files(it: Ready) -> dict[str, bytes]:
+    """The files of the classes whose word counts, in the cluster of the workload."""
+    folders = ("identity", "trust", "snapshots", "updates")
+    return {path: content for name in folders for path, content in files(it.kit.filesystem, f"{FOLDER}/{name}/").items()}
+
+
+def everything(mine: Workload) -> list[Callable[[], object]]:
+    """All that a workload can ask for, well-formed and not, for itself and in the name of others."""
+    stranger = make_service("svc-b")
+    foreign = ServiceCommand("restart", "", 0, 10**9)
+    texts = [
+        "running",
+        "",
+        "x" * 100_000,
+        "\ud800",
+        "../../trust/evil",
+        "svc-b",
+        "secret:db",
+        "secret:other",
+        "resource:db",
+        "\0",
+        "é",
+    ]
+    calls: list[Callable[[], object]] = [mine.config, mine.commands, lambda: mine.wait_config(after=stranger, timeout_s=0)]
+    for text in texts:
+        calls += [
+            partial(mine.report, state=text), partial(mine.report, state="running", version=text),
+            partial(mine.report, state="running", detail=text), partial(mine.report, state="running", command=foreign, outcome=text),
+            partial(mine.secret, text),
+        ]  # fmt: skip
+    calls += [partial(mine.report, state="ready", command=foreign, outcome=outcome) for outcome in ("done", "failed", "ignored")]
+    return calls
 
 
 def test_service_workload_cannot_mutate_authoritative_local_state() -> None:
-    it = assigned()
-    other = it.kit.join(Fabric("other"))
-    before, other_files = authority(it.cluster), files(it.kit.filesystem, "clusters/other")
-    lsn = it.cluster.view().lsn
-    workload = it.cluster.workload("svc-a", resolver=lambda service, reference: "value")
-    config = workload.config()
-    workload.wait_config(after=config._replace(version="0"), timeout_s=0)
-    workload.report(state="failed", version="9.9.9", detail="oom", command=workload.commands()[0], outcome="failed")
-    assert workload.secret("secret:db") == "value"
-    with pytest.raises(NotAllowed):
-        workload.secret("secret:other")
-    assert authority(it.cluster) == before
-    assert files(it.kit.filesystem, "clusters/other") == other_files and other.view().lsn > 0
-    kinds = {kind.number: kind for kind in all_kinds()}
-    written = [record for record in it.cluster._core.history_after(lsn) if record.lsn > lsn]
-    assert {kinds[record.kind].name for record in written} <= OWN_EVENTS
-    assert {record.state_class for record in written} == {SERVICES.number}
-    assert all(record.actor.startswith("workload") for record in written)
-
-
-texts = some.text(max_size=80) | some.sampled_from(
-    ["svc-a", "svc-b", "running", "done", "secret:db", "policy:p", "../trust", "clusters/other"]
-)
-commands = some.none() | some.builds(ServiceCommand, texts, texts, some.integers(0, 2**40), some.integers(0, 50))
-assignments = some.builds(ServiceAssignment, texts, texts, texts, texts, *[some.tuples(texts)] * 4)
-calls = some.one_of(
-    some.tuples(some.just("config"), some.just({})),
-    some.tuples(some.just("commands"), some.just({})),
-    some.tuples(some.just("wait_config"), some.fixed_dictionaries({"after": assignments, "timeout_s": some.just(0)})),
-    some.tuples(
-        some.just("report"),
-        some.fixed_dictionaries({"state": texts, "version": texts, "detail": texts, "command": commands, "outcome": texts}),
-    ),
-    some.tuples(some.just("secret"), some.fixed_dictionaries({"reference": texts})),
-)
-
-
-@given(some.lists(calls, min_size=1, max_size=12), some.sampled_from(["svc-a", "svc-b", "svc-x"]))
-def test_whatever_a_workload_calls_with_whatever_it_finds_authority_stays_as_it_is(
-    script: list[tuple[str, dict[str, Any]]], name: str
-) -> None:
-    it = SHARED
-    before = authority(it.cluster)
-    workload = it.cluster.workload(name, resolver=lambda service, reference: "value")
-    for call, arguments in script:
+    it = staffed()
+    mine = workload(it)
+    before, lsn = class_digests(it.cluster), it.cluster._core.journal.durable_lsn
+    agent, other = it.kit.store.agent.digest(), it.kit.store.cluster("other").digest()
+    outside = {path: content for path, content in files(it.kit.filesystem).items() if not path.startswith(FOLDER)}
+    sealed = authoritative_files(it)
+    answered = 0
+    for call in everything(mine):
         with suppress(StateStoreError):
-            getattr(workload, call)(**arguments)
+            call()
+            answered += 1
     it.cluster.flush()
-    assert authority(it.cluster) == before
-    assert it.cluster.status()["writer"]["is_poisoned"] is False
+    after = class_digests(it.cluster)
+    assert answered > 5
+    assert {name for name in after if after[name] != before[name]} == {SERVICES.name}
+    assert {type(event_of(record)).__name__ for record in it.cluster._core.history_after(lsn)} <= KINDS
+    assert {record.actor for record in it.cluster._core.history_after(lsn)} == {"workload:svc-a"}
+    # Not the assignments either: what a workload writes is what it says of itself.
+    services = {service.assignment.id: service for service in it.cluster.services.assigned()}
+    assert services["svc-b"].reported is None
+    assert services["svc-a"].assignment.resource_refs == ("secret:db",)
+    # No other namespace, and no authoritative file of this one.
+    assert (it.kit.store.agent.digest(), it.kit.store.cluster("other").digest()) == (agent, other)
+    assert {path: content for path, content in files(it.kit.filesystem).items() if not path.startswith(FOLDER)} == outside
+    assert authoritative_files(it) == sealed
 
 
-SHARED = assigned()
-"""One store for all scripts: what a workload cannot do in one of them it cannot do in all of them together either."""
+def test_a_workload_is_offered_what_section_10_allows_and_nothing_else() -> None:
+    mine = workload(staffed())
+    assert {name for name in dir(mine) if not name.startswith("_")} == ALLOWED
+    assert not hasattr(mine, "__dict__")
+    for attribute in ("config", "activate", "role"):
+        with pytest.raises(AttributeError):
+            setattr(mine, attribute, None)
 
 
-def reached(value: object, seen: dict[int, object]) -> None:
-    """Everything that public names lead to, without calling anything."""
-    if id(value) in seen or value is None or isinstance(value, str | bytes | int | type):
-        return
-    seen[id(value)] = value
-    members: list[Any] = list(value) if isinstance(value, tuple) else []
-    members += [inspect.getattr_static(value, name) for name in dir(value) if not name.startswith("_")]
-    for member in members:
-        reached(member, seen)
+def test_what_a_workload_is_given_cannot_be_written_through() -> None:
+    it = staffed()
+    mine = workload(it)
+    before = it.cluster.digest()
+    config, (command,) = mine.config(), mine.commands()
+    for given, field in ((config, "desired_state"), (config, "resource_refs"), (command, "command")):
+        with pytest.raises(AttributeError):
+            setattr(given, field, ("secret:other",))
+    assert all(isinstance(value, str | int | tuple) for value in (*config, *command))
+    assert it.cluster.digest() == before
 
 
-def test_no_public_name_leads_from_a_workload_or_its_answers_to_anything_that_writes() -> None:
-    it = assigned()
-    workload = it.cluster.workload("svc-a")
-    assert {name for name in dir(workload) if not name.startswith("_")} == {
-        "config",
-        "wait_config",
-        "report",
-        "secret",
-        "commands",
-    }
-    seen: dict[int, object] = {}
-    for value in (workload, workload.config(), workload.commands(), workload.report(state="running")):
-        reached(value, seen)
-    assert not [value for value in seen.values() if isinstance(value, NodeStore | ClusterState | ClusterContext | JournaledState)]
-    assert not hasattr(workload, "__dict__"), "nothing can be hung onto it"
-    with pytest.raises(AttributeError):
-        workload.trust = None  # type: ignore[attr-defined]  # what is tried must fail
+def test_a_workload_reports_for_itself_alone() -> None:
+    it = staffed()
+    workload(it).report(state="failed")
+    services = {service.assignment.id: service.reported for service in it.cluster.services.assigned()}
+    assert services["svc-a"] is not None and services["svc-a"].state == "failed"
+    assert services["svc-b"] is None
 
 
-def test_no_event_that_a_workload_causes_could_carry_authority() -> None:
-    names = {kind.name: kind for kind in all_kinds()}
-    assert {name for name, kind in names.items() if kind.state_class is SERVICES} == OWN_EVENTS | {
-        "AssignmentsApplied", "ServiceCommanded", "ServiceRemoved",
-    }  # fmt: skip
-    for name in OWN_EVENTS:
-        fields = set(names[name].sensitivity)
-        assert not fields & {"content_id", "roles", "policy", "assignment", "bundle", "key", "certificate", "endpoints", "path"}
+def test_a_workload_gets_no_secret_of_another() -> None:
+    it = staffed()
+    with pytest.raises(NotAllowed) as caught:
+        workload(it, "svc-b").secret("secret:db")
+    assert caught.value.reason == "not_listed"
 
 
-@pytest.mark.parametrize("gone", ["unassigned", "left", "closed", "fail closed"])
-def test_a_workload_that_was_handed_out_earlier_loses_every_call_with_its_assignment(gone: str) -> None:
-    it = assigned()
-    workload: Workload = it.cluster.workload("svc-a", resolver=lambda service, reference: "value")
-    cluster = it.cluster
-    if gone == "unassigned":
-        cluster.activate(it.fabric.services(["svc-b"]))
-    elif gone == "left":
-        it.kit.store.leave("lab", reason="bye")
-    elif gone == "closed":
-        it.kit.store.close()
-    else:
-        cluster._context.fail_closed("trust_damaged")
-    before = authority(cluster)
-    calls: dict[str, Callable[[], object]] = {
-        "config": workload.config,
-        "commands": workload.commands,
-        "secret": lambda: workload.secret("secret:db"),
-        "report": lambda: workload.report(state="running"),
-    }
-    # A handle that is closed still shows what it showed last; a cluster that fails closed still takes diagnostics.
-    kept = {"left": {"config", "commands"}, "closed": {"config", "commands"}, "fail closed": {"report"}, "unassigned": set()}[
-        gone
-    ]
-    for name in calls.keys() - kept:
-        with pytest.raises((NotAllowed, FailClosed, MisuseError)):
-            calls[name]()
-    assert authority(cluster) == before
+@pytest.mark.parametrize("service_id", ["svc-z", "", "../svc-a", "SVC-A", "x" * 1000, "node-1"])
+def test_a_workload_that_nobody_assigned_is_refused_everything_and_leaves_no_trace(service_id: str) -> None:
+    it = staffed()
+    mine = workload(it, service_id)
+    before = it.cluster.digest(), files(it.kit.filesystem)
+    for call in everything(mine):
+        with pytest.raises((NotAllowed, MisuseError)):
+            call()
+    it.cluster.flush()
+    assert (it.cluster.digest(), files(it.kit.filesystem)) == before
+
+
+def test_reports_of_a_workload_do_not_become_signed_state_over_a_restart() -> None:
+    it = staffed()
+    mine = workload(it)
+    mine.report(state="running", version="9.9.9")
+    it.kit.power_cut()
+    (service, _other) = it.cluster.services.assigned()
+    assert service.reported is not None and service.reported.version == "9.9.9"
+    assert (service.assignment.version, service.assignment.desired_state) == ("1.0.0", "running")
+
+
+def test_no_secret_that_a_workload_resolved_is_stored() -> None:
+    it = staffed()
+    assert workload(it).secret("secret:db") == VALUE
+    it.cluster.checkpoint()
+    assert VALUE not in repr([record.body for record in it.cluster._core.history_after(0)])
+    it.kit.store.close()
+    it.kit.filesystem = it.kit.filesystem.kill()
+    assert not [path for path, content in files(it.kit.filesystem).items() if VALUE.encode() in content]
+    assert names(it.kit.filesystem, f"clusters/{CLUSTER}/tmp") == []
