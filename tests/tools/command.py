@@ -20,6 +20,9 @@ from rap_tools.main import run_command
 
 CLUSTER = "lab"
 PEERS = tuple(f"node-{number}" for number in range(8))
+ISSUED_AT = "2027-01-15T08:00:00Z"
+"""When `Fabric` issues its documents unless told otherwise."""
+
 NODE_TIME = "2026-01-01T00:00:00Z"
 """When the clock of the tests starts."""
 
@@ -163,5 +166,6 @@ def last_lsn(disk: Disk) -> int:
 def lab_document(folder: Path, *arguments: str) -> bytes:
     """What `fabric` issues for the cluster, by way of a file named after its kind."""
     path = folder / arguments[0]
-    assert rap_state("fabric", *arguments, "-c", CLUSTER, "-O", str(path)).code == 0
+    time = () if "--issued-at" in arguments else ("--issued-at", ISSUED_AT)
+    assert rap_state("fabric", *arguments, *time, "-c", CLUSTER, "-O", str(path)).code == 0
     return path.read_bytes()

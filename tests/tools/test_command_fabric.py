@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from rap_journal.testing import ManualClock
 from rap_projections.testing import Fabric, memory_store
 from rap_tools.main import run_command
-from tests.tools.command import BytesBehindText, Terminal, lab_document, rap_state
+from tests.tools.command import ISSUED_AT, BytesBehindText, Terminal, lab_document, rap_state
 
 
 def test_what_is_issued_is_what_the_store_takes(tmp_path: Path) -> None:
-    bundle = rap_state("fabric", "bundle", "-c", "lab", "-O", str(tmp_path / "bundle"), "-o", "json").json()
+    bundle = rap_state(
+        "fabric", "bundle", "-c", "lab", "-O", str(tmp_path / "bundle"), "--issued-at", ISSUED_AT, "-o", "json"
+    ).json()
     kit = memory_store()
     cluster = kit.store.join("lab", bundle=(tmp_path / "bundle").read_bytes(), expect=bundle["sha256"])
     for arguments in (
@@ -45,7 +48,8 @@ def test_a_later_bundle_is_the_next_one_of_the_same_roots(tmp_path: Path) -> Non
 
 def test_a_head_lists_the_documents_it_is_given(tmp_path: Path) -> None:
     lab_document(tmp_path, "peers", "node-1")
-    made = rap_state("fabric", "head", str(tmp_path / "peers"), "-c", "lab", "-O", str(tmp_path / "head"), "-o", "json").json()
+    arguments = ("fabric", "head", str(tmp_path / "peers"), "-c", "lab", "-O", str(tmp_path / "head"), "--issued-at", ISSUED_AT)
+    made = rap_state(*arguments, "-o", "json").json()
     assert (made["document_type"], made["scope"], made["version"]) == ("head", "cluster", [0, 1])
     fabric = Fabric("lab")
     fabric.peers(["node-1"])
@@ -70,7 +74,8 @@ def test_without_a_file_the_document_goes_to_standard_output_and_the_rest_beside
     import io
 
     out, errors = BytesBehindText(), io.StringIO()
-    assert run_command(["fabric", "peers", "node-1", "-c", "lab", "-o", "json"], environment={}, stream=out, errors=errors) == 0
+    arguments = ["fabric", "peers", "node-1", "-c", "lab", "-o", "json", "--issued-at", ISSUED_AT]
+    assert run_command(arguments, environment={}, stream=out, errors=errors) == 0
     out.flush()
     assert out.bytes.getvalue() == Fabric("lab").peers(["node-1"])
     assert json.loads(errors.getvalue())["file"] is None
@@ -101,3 +106,24 @@ def test_what_cannot_be_issued_is_a_misuse_and_makes_no_file(tmp_path: Path, arg
 def test_a_document_may_be_issued_at_another_time(tmp_path: Path) -> None:
     made = lab_document(tmp_path, "peers", "node-1", "--issued-at", "2027-01-16T08:00:00Z")
     assert made == Fabric("lab", issued_at_s=1_800_086_400).peers(["node-1"])
+
+
+def test_a_document_is_issued_now_unless_told_otherwise(tmp_path: Path) -> None:
+    clock = ManualClock()
+    path = tmp_path / "peers"
+    made = rap_state("fabric", "peers", "node-1", "-c", "lab", "-O", str(path), clock=clock)
+    assert (made.code, made.err) == (0, "")
+    assert path.read_bytes() == Fabric("lab", issued_at_s=clock.now().wall_us // 1_000_000).peers(["node-1"])
+
+
+def test_a_time_in_the_future_is_warned_of(tmp_path: Path) -> None:
+    arguments = ("fabric", "peers", "node-1", "-c", "lab", "-O", str(tmp_path / "peers"), "--issued-at")
+    made = rap_state(*arguments, ISSUED_AT, clock=ManualClock())
+    assert (made.code, f"{ISSUED_AT} lies in the future" in made.err) == (0, True)
+    assert rap_state(*arguments, "2025-01-01T00:00:00Z", clock=ManualClock()).err == ""
+
+
+def test_versions_are_told_as_status_tells_them(tmp_path: Path) -> None:
+    arguments = ("-c", "lab", "-O", str(tmp_path / "x"))
+    assert rap_state("fabric", "bundle", *arguments).out.startswith("bundle 1 of lab,")
+    assert rap_state("fabric", "peers", "node-1", *arguments).out.startswith("peers snapshot 1.1 of lab,")

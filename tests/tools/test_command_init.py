@@ -51,3 +51,16 @@ def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
 def test_the_key_is_never_printed(tmp_path: Path) -> None:
     result = rap_state("init", "-D", str(tmp_path / "node"), "--key-file", str(tmp_path / "node.key"), "-o", "json")
     assert (tmp_path / "node.key").read_bytes().hex() not in result.out + result.err
+
+
+@pytest.mark.parametrize("has_other_key", [False, True])
+def test_a_store_that_this_key_does_not_open_is_not_confirmed(tmp_path: Path, has_other_key: bool) -> None:
+    assert rap_state("init", "-D", str(tmp_path / "node"), "--key-file", str(tmp_path / "node.key")).code == 0
+    other = tmp_path / "other.key"
+    if has_other_key:
+        other.write_bytes(bytes(32))
+        other.chmod(0o600)
+    before = all_bytes(tmp_path)
+    result = rap_state("init", "-D", str(tmp_path / "node"), "--key-file", str(other))
+    assert (result.code, result.out) == (11, "")
+    assert all_bytes(tmp_path) == before

@@ -88,7 +88,7 @@ def test_a_cursor_goes_on_behind_what_was_looked_at(lab: Disk) -> None:
 )
 def test_nothing_that_fits_is_a_negative_answer(lab: Disk, asked: tuple[str, ...]) -> None:
     result = lab.rap_state("log", *asked)
-    assert (result.code, result.out, result.err) == (1, "", "")
+    assert (result.code, result.out, result.err) == (1, "", "rap-state: no event matches\n")
 
 
 @pytest.mark.parametrize(
@@ -223,3 +223,14 @@ def test_of_several_clusters_a_selector_names_one(tmp_path: Path) -> None:
     assert disk.rap_state("log", "-S", "other@3", "-n", "1", "-o", "json").json()["cluster"] == "other"
     assert disk.rap_state("log", "-S", "other@3", "-c", "lab").code == 2
     assert "other" in disk.rap_state("log").err
+
+
+def test_a_count_of_none_is_refused_in_words(lab: Disk) -> None:
+    result = lab.rap_state("log", "-n", "0")
+    assert result.code == 2
+    assert "'0' is not a whole number of 1 or more" in result.err
+
+
+def test_people_are_told_that_nothing_matches(lab: Disk) -> None:
+    result = lab.rap_state("log", "--category", "eviction")
+    assert (result.code, result.out, result.err) == (1, "", "rap-state: no event matches\n")

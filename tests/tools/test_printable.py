@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rap_tools.printable import printable, shortened
+from rap_tools.printable import counted, printable, shortened
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,7 @@ def test_different_texts_stay_different(one: str, other: str) -> None:
 def test_a_long_text_ends_with_an_ellipsis() -> None:
     assert shortened("12345", 5) == "12345"
     assert shortened("123456", 5) == "1234…"
+
+
+def test_one_is_not_many() -> None:
+    assert [counted(number, "segment") for number in (0, 1, 2)] == ["0 segments", "1 segment", "2 segments"]

@@ -130,10 +130,16 @@ def test_a_path_with_an_empty_part_is_refused(text: str) -> None:
         ([], "none"),
         ({}, "none"),
         ("", "-"),
-        ([["a", 1], ["b", False]], "a=1, b=no"),
+        ([["a", 1], ["b", False]], "[a, 1], [b, no]"),
+        ([[4207, 4208], [4207]], "[4207, 4208], [4207]"),
         ([["a", "b", "c"]], "[a, b, c]"),
         ({"x": [1, 2]}, "x=1, 2"),
     ],
 )
 def test_values_for_people(value: object, text: str) -> None:
     assert value_text(value) == text
+
+
+def test_only_declared_pairs_are_names_and_values() -> None:
+    assert value_text([["a", 1], ["b", False]], has_pairs=True) == "a=1, b=no"
+    assert value_text([["a", "b", "c"]], has_pairs=True) == "[a, b, c]"

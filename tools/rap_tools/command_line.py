@@ -203,7 +203,8 @@ def _add_fabric(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--issued-at",
         metavar="TIME",
-        help="when it is issued, RFC 3339 or 'now' (default: 2027-01-15T08:00:00Z, so that the same call gives the same bytes)",
+        default="now",
+        help="when it is issued, RFC 3339; a fixed time makes the same call give the same bytes (default: %(default)s)",
     )
     parser.add_argument("kind", choices=("bundle", *TRIAL_SCOPES, "policy", "head"), help="what to issue")
     parser.add_argument(
@@ -214,10 +215,9 @@ def _add_fabric(parser: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is not a whole number of 1 or more")
+    return int(text)
 
 
 _IN_COMMANDS = "rap_tools.commands."

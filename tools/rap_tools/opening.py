@@ -16,13 +16,14 @@ Example::
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rap_journal.errors import DamageError, KeyUnavailable, MisuseError
+from rap_journal.errors import DamageError, KeyLost, KeyUnavailable, MisuseError, NoSuchStore, UnsafeFile
 from rap_journal.filesystem import Directory
 from rap_journal.key_files import KeyProvider
-from rap_journal.layout import AGENT, CLUSTERS, LOCK
+from rap_journal.layout import AGENT, CLUSTERS, LOCK, MARKER
 from rap_journal.markers import Marker, ProviderKind
 from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.reader import JournalReader
@@ -63,9 +64,18 @@ class StoreReading:
     @classmethod
     def open(cls, path: str, key_file: str | None) -> Self:
         """Open the store in `path`. Raises `NoSuchStore`, `UnsafeFile`, `FormatTooNew`, `DamageError`, `OSError`."""
-        keys = FileKeyProvider(key_file) if key_file else None
+        keys = NamedKeyFile(key_file) if key_file else None
         with ExitStack() as stack:
-            history = stack.enter_context(History.open(path, keys=keys or _NoKeys()))
+            try:
+                history = stack.enter_context(History.open(path, keys=keys or _NoKeys()))
+            except UnsafeFile as error:
+                # Any other folder of this machine may be open to others, and belong to whomever: it is no store, and no danger.
+                marker = Path(path, MARKER)
+                if error.reason not in ("mode", "owner") or marker.exists() or marker.is_symlink():
+                    raise
+                raise NoSuchStore(
+                    f"there is no store in {path}; nothing was read. Check the path.", file=path, reason="no_store"
+                ) from error
             root = stack.enter_context(OsFileSystem().open_root(path))
             return cls(path, keys, history, root, stack.pop_all())
 
@@ -161,6 +171,19 @@ def naming_damage(cluster: str | None) -> Iterator[None]:
             f"{error.filename or 'a file'} of {cluster or 'the store'} is not there any more; nothing was read. Restore it from a backup.",
             cluster=cluster, file=str(error.filename or ""), reason="missing_file",
         ) from error  # fmt: skip
+
+
+class NamedKeyFile(FileKeyProvider):
+    """A key file that a command line named: where it is not there, the name is most likely mistyped."""
+
+    def key_encryption_key(self) -> bytes:
+        """As a file's; its absence is told as what it most likely is."""
+        try:
+            return super().key_encryption_key()
+        except KeyLost as error:
+            raise KeyLost(
+                f"there is no key file {self.path}; nothing was opened. Check --key-file.", reason="key_file"
+            ) from error
 
 
 class _NoKeys:

@@ -27,6 +27,11 @@ def shortened(text: str, length_max: int) -> str:
     return text if len(text) <= length_max else text[: length_max - 1] + ELLIPSIS
 
 
+def counted(number: int, noun: str) -> str:
+    """How many of something there are: 1 segment, 2 segments."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _escape(character: str) -> str:
     code = ord(character)
     if character == "\\":

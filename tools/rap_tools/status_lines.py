@@ -10,6 +10,7 @@ Example::
 from typing import Any
 
 from rap_tools.opening import SEALED
+from rap_tools.printable import counted
 from rap_tools.text_output import Piece, TextWriter
 from rap_tools.times import rfc3339_s, span_text
 
@@ -145,5 +146,6 @@ def _history(status: dict[str, Any]) -> str:
     journal = status["journal"]
     if journal is None:
         return "unknown"
-    segments = f"{journal['segment_count']} segments, {journal['stored_bytes']} bytes"
-    return f"events from @{journal['first_lsn']}, states from @{journal['oldest_lsn']}; {segments}; {len(journal['checkpoints'])} checkpoints"
+    segments = f"{counted(journal['segment_count'], 'segment')}, {journal['stored_bytes']} bytes"
+    checkpoints = counted(len(journal["checkpoints"]), "checkpoint")
+    return f"events from @{journal['first_lsn']}, states from @{journal['oldest_lsn']}; {segments}; {checkpoints}"

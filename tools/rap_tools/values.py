@@ -37,6 +37,9 @@ COLLECTIONS = {
 }
 """The mapping of each class that a path's KEY is looked up in; the other classes are one object each."""
 
+PAIRS = frozenset({"class_digests", "limits", "settings"})
+"""Fields that hold pairs of a name and its value; a list of two of any other field is just that."""
+
 NAMES_SHOWN_MAX = 8
 
 
@@ -63,19 +66,19 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def value_text(value: Any) -> str:
-    """A plain value for people: yes and no, lists by commas, and pairs as name=value."""
+def value_text(value: Any, *, has_pairs: bool = False) -> str:
+    """A plain value for people: yes and no, lists by commas; `has_pairs`: it is a list of pairs, shown as name=value."""
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "-"}[value]
     if isinstance(value, dict):
         return ", ".join(f"{name}={value_text(part)}" for name, part in value.items()) or "none"
     if isinstance(value, list):
-        return ", ".join(_pair_text(part) if isinstance(part, list) else value_text(part) for part in value) or "none"
+        return ", ".join(_part_text(part, has_pairs) if isinstance(part, list) else value_text(part) for part in value) or "none"
     return str(value) or "-"
 
 
-def _pair_text(parts: list[Any]) -> str:
-    if len(parts) == 2 and not isinstance(parts[0], list):
+def _part_text(parts: list[Any], is_pair: bool) -> str:
+    if is_pair and len(parts) == 2 and not isinstance(parts[0], list):
         return f"{parts[0]}={value_text(parts[1])}"
     return f"[{value_text(parts) if parts else ''}]"
 

@@ -7,7 +7,8 @@ it is what `join` expects), `byte_count`, `file` and `warning`.
 Rules this file keeps:
 
 - Whoever knows the seed has the keys: nothing issued here is for a cluster that matters, and the output says so.
-- The same call gives the same bytes. Each call stands alone: the next version of a document is asked for with --number.
+- It is issued now, by this machine's clock; with --issued-at the same call gives the same bytes. Each
+  call stands alone: the next version of a document is asked for with --number.
 - The document goes to -O FILE, or to standard output where that is no terminal; what is told of it then goes to standard error.
 
 Example::
@@ -27,7 +28,7 @@ from rap_projections.document_schema import read_snapshot
 from rap_projections.documents import CAUTIOUS_POLICY, CLUSTER_WIDE, DocumentType, HeadEntry, Scope, SignedPolicy
 from rap_projections.signed_document import open_document
 from rap_projections.testing.entries import make_reference
-from rap_projections.testing.fabric import DEFAULT_TIME_S, Fabric
+from rap_projections.testing.fabric import Fabric
 from rap_tools.json_output import JsonWriter, head
 from rap_tools.machine import open_output
 from rap_tools.session import Session
@@ -68,10 +69,14 @@ def run(session: Session) -> int:
 
 
 def _issued_at_s(session: Session) -> int:
-    text = session.options.issued_at
-    if text is None:
-        return DEFAULT_TIME_S
-    return (session.clock.now().wall_us if text == "now" else parse_rfc3339(text)) // 1_000_000
+    """When the document is issued, in seconds. People are warned of a time that no node has reached yet."""
+    text, now_s = session.options.issued_at, session.clock.now().wall_us // 1_000_000
+    if text == "now":
+        return now_s
+    issued_at_s = parse_rfc3339(text) // 1_000_000
+    if issued_at_s > now_s:
+        session.remark(f"rap-state: {text} lies in the future: a node refuses the document until its clock gets there.")
+    return issued_at_s
 
 
 def _bundle(fabric: Fabric, entries: list[str], number: int) -> Issued:
@@ -171,8 +176,12 @@ def _tell(session: Session, issued: Issued, file: str | None) -> None:
         )  # fmt: skip
         return
     text = TextWriter(stream, color=False) if file is None else session.text()
+    # Bundles and heads have one number, and status says "bundle 1": what is told here can be compared with it.
+    is_snapshot = issued.document_type is DocumentType.SNAPSHOT
+    name = f"{issued.scope} {issued.document_type.value}" if is_snapshot else issued.document_type.value
+    version = ".".join(map(str, issued.version if is_snapshot else issued.version[1:]))
     text.line(
-        (f"{issued.scope} {issued.document_type.value} {'.'.join(map(str, issued.version))} of {session.cluster}", "bold"),
+        (f"{name} {version} of {session.cluster}", "bold"),
         f", {len(issued.data)} bytes, {WARNING}",
     )
     text.pairs(

@@ -4,7 +4,8 @@ Under `-o json` an object of format `rap-state-init`: `root`, `key_file`, `chang
 
 Rules this file keeps:
 
-- A store that is there is left alone, and said to be there; that is no failure, so the call may be repeated.
+- A store that is there is left alone, and said to be there; that is no failure, so the call may be repeated. It is a failure where
+  the key file is not that store's.
 - The key file is made with the store, outside of it; one that is there is used and never overwritten.
 
 Example::
@@ -34,18 +35,21 @@ def run(session: Session) -> int:
     keys = Path(key_file).absolute()
     if not root.parent.is_dir():
         raise MisuseError(f"there is no folder {root.parent} to make {root.name} in; nothing was made.", reason="no_parent")
-    changed = not _is_store(str(root))
+    changed = not _is_store(str(root), str(keys))
     if changed:
         NodeStore.open(root, keys=FileKeyProvider(keys), create=True, background=False).close()
     _tell(session, root, keys, changed)
     return 0
 
 
-def _is_store(root: str) -> bool:
+def _is_store(root: str, key_file: str) -> bool:
+    """Whether there is a store already. Raises `KeyLost`, `KeyTampered`, `KeyUnavailable` where this key does not open it."""
     try:
-        StoreReading.open(root, None).close()
+        store = StoreReading.open(root, key_file)
     except NoSuchStore:
         return False
+    with store:
+        store.agent_reader()
     return True
 
 

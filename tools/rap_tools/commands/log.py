@@ -99,6 +99,7 @@ def run(session: Session) -> int:
             and not session.options.follow
         ):
             code = ExitCode.NEGATIVE
+            session.remark("rap-state: no event matches")
         lines.end(code, f"{log.cluster}@{shown.last_lsn}")
         return code
 

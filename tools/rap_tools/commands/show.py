@@ -29,7 +29,7 @@ from rap_tools.selector_syntax import Selector, parse_selector
 from rap_tools.session import Session
 from rap_tools.text_output import TextWriter
 from rap_tools.times import rfc3339
-from rap_tools.values import value_text
+from rap_tools.values import PAIRS, value_text
 
 
 class _Shown:
@@ -158,7 +158,7 @@ def _print(text: TextWriter, shown: _Shown, line: FrameLine, entry: Entry | None
         ("actor", record.actor), *trace, *causes, *strict, *rows, _place(line),
     ])  # fmt: skip
     text.line("")
-    text.pairs([(name, value_text(value)) for name, value in entry.fields().items()], indent=4)
+    text.pairs([(name, value_text(value, has_pairs=name in PAIRS)) for name, value in entry.fields().items()], indent=4)
 
 
 def _place(line: FrameLine) -> tuple[str, str]:

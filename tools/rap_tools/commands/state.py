@@ -10,6 +10,7 @@ Example::
     rap-state state peers/node-17/latency_us --at 2026-01-31T03:12:00Z
 """
 
+import shlex
 from typing import Any
 
 from rap_journal.errors import MisuseError
@@ -25,7 +26,7 @@ from rap_tools.selector_syntax import parse_selector
 from rap_tools.session import Session
 from rap_tools.soundness import missing_records
 from rap_tools.times import rfc3339
-from rap_tools.values import Place, find, leaves, parse_path, path_text, plain, value_text
+from rap_tools.values import PAIRS, Place, find, leaves, parse_path, path_text, plain, value_text
 
 VALUE_WIDTH_MAX = 60
 """Longer values do not push the column behind them further to the right."""
@@ -51,7 +52,8 @@ def run(session: Session) -> int:
         horizon = history.horizon.lsn
     for gap in missing:
         session.remark(
-            f"rap-state: {lsn_range(gap.first_lsn, gap.last_lsn)} missing ({gap.reason}): this state may be wrong. Try: rap-state verify"
+            f"rap-state: {lsn_range(gap.first_lsn, gap.last_lsn)} missing ({gap.reason}): this state may be wrong. "
+            f"Try: rap-state -D {shlex.quote(session.root())} verify"
         )
     code = worst(gap.exit_code for gap in missing)
     if session.is_text:
@@ -72,7 +74,14 @@ def _object(view: ClusterView, place: Place, horizon: int, moment: int, missing:
 def _print(session: Session, place: Place) -> None:
     """A line per single value: path, value, and the record that set it."""
     text = session.text()
-    rows = [(path_text(leaf.path), value_text(plain(leaf.value)), f"@{leaf.lsn}" if leaf.lsn else "") for leaf in leaves(place)]
+    rows = [
+        (
+            path_text(leaf.path),
+            value_text(plain(leaf.value), has_pairs=leaf.path[-1] in PAIRS),
+            f"@{leaf.lsn}" if leaf.lsn else "",
+        )
+        for leaf in leaves(place)
+    ]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     for path, value, lsn in rows:
         padded = value.ljust(min(widths[1], VALUE_WIDTH_MAX)) if lsn else value

@@ -24,9 +24,11 @@ from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.verify import JournalShape, Shapes, verify_store
 from rap_journal.verify_report import Severity, VerifyFinding, VerifyReport
 from rap_projections.event_kinds import AGENT_CLASSES, CLUSTER_CLASSES
-from rap_projections.keys import FileKeyProvider
 from rap_tools.exit_codes import ExitCode, worst
 from rap_tools.json_output import head
+from rap_tools.log_lines import lsn_range
+from rap_tools.opening import NamedKeyFile
+from rap_tools.printable import counted
 from rap_tools.session import Session
 
 SHAPES = Shapes(JournalShape(CLUSTER_CLASSES, KEY_FOLDERS), JournalShape(AGENT_CLASSES, ("agent", "quarantine")))
@@ -39,7 +41,7 @@ def run(session: Session) -> int:
     """Verify a store, a cluster of it, or one file or folder of it."""
     with session.open_store() as store:
         cluster = store.choose(session.cluster) if session.cluster else None
-    keys = FileKeyProvider(session.key_file) if session.key_file else None
+    keys = NamedKeyFile(session.key_file) if session.key_file else None
     with OsFileSystem().open_root(session.root()) as root:
         place = _place(session, root, cluster)
         report = verify_store(root, SHAPES, keys=keys)
@@ -87,17 +89,18 @@ def _is_below(file: str, place: str) -> bool:
 def _print(session: Session, report: VerifyReport, findings: list[VerifyFinding], place: str | None) -> None:
     text = session.text()
     for journal in report.journals:
-        lsns = f"@{journal.first_lsn}..@{journal.last_lsn}" if journal.first_lsn else "no records"
+        lsns = lsn_range(journal.first_lsn, journal.last_lsn) if journal.first_lsn else "no records"
         if place is None or _is_below(journal.folder, place) or _is_below(place, journal.folder):
-            text.line((journal.folder, "bold"), f"  {lsns}, {journal.segment_count} segments, {journal.frame_count} frames")
+            text.line(
+                (journal.folder, "bold"),
+                f"  {lsns}, {counted(journal.segment_count, 'segment')}, {counted(journal.frame_count, 'frame')}",
+            )
     for finding in findings:
         text.line((finding.sentence(), _STYLES.get(finding.severity, "red")))
     live = " A writer is at work: nothing past its last durable record was judged." if report.is_live else ""
     seals = "seals were opened" if report.is_unsealed else "without a key, seals stay closed"
     grave = [finding for finding in findings if finding.severity > Severity.HARMLESS]
-    verdict: tuple[str, str] = (
-        (f"{len(grave)} {'finding' if len(grave) == 1 else 'findings'}", "red") if grave else ("sound", "green")
-    )
+    verdict: tuple[str, str] = (f"{counted(len(grave), 'finding')}", "red") if grave else ("sound", "green")
     text.line(verdict, f" ({seals}).{live}")
 
 
