@@ -92,7 +92,7 @@ def test_a_wrong_path_suggests_the_part_of_it_that_is_right(lab: Disk) -> None:
 def test_state_is_sealed_without_the_key(lab: Disk) -> None:
     result = lab.rap_state("state", "health", sealed=True)
     assert (result.code, result.out) == (11, "")
-    assert result.err.splitlines()[-1] == "try: rap-state state health --key-file FILE"
+    assert result.err.splitlines()[-1] == f"try: rap-state -D {lab.root} state health --key-file FILE"
 
 
 def test_no_document_bytes_and_no_key_are_shown(lab: Disk) -> None:

@@ -1,5 +1,8 @@
 """A complaint says what happened and what to try next, and never what an unforeseen error holds."""
 
+import shlex
+from pathlib import Path
+
 import pytest
 
 from rap_journal.errors import (
@@ -16,6 +19,7 @@ from rap_projections.refusals import NoSuchCluster
 from rap_tools.complaint import Scene, complain
 from rap_tools.selector_places import AmbiguousSelector
 from rap_tools.values import NoSuchPath
+from tests.tools.command import Disk, rap_state
 
 SCENE = Scene("/var/lib/a b", "lab", "log", ("log", "-n", "3"))
 STORE = "rap-state -D '/var/lib/a b'"
@@ -31,7 +35,7 @@ STORE = "rap-state -D '/var/lib/a b'"
         (HistoryGone("x", oldest_lsn=40), f"{STORE} -c lab state health --at @40"),
         (AmbiguousSelector("x", cluster="lab", candidates=("lab@8", "lab@13")), f"{STORE} -c lab show lab@13"),
         (StoreBusy("x", holder="pid 7"), f"{STORE} status"),
-        (KeyUnavailable("x"), "rap-state log -n 3 --key-file FILE"),
+        (KeyUnavailable("x"), f"{STORE} log -n 3 --key-file FILE"),
         (DamageError("x"), f"{STORE} verify"),
         (FormatTooNew("x"), "rap-state --version"),
         (MisuseError("x"), "rap-state log --help"),
@@ -72,3 +76,47 @@ def test_the_object_has_the_documented_fields() -> None:
         "candidates": ["lab@8", "lab@13"],
         "try": f"{STORE} -c lab show lab@13",
     }
+
+
+def test_every_command_to_try_is_complete(lab: Disk, tmp_path: Path) -> None:
+    """Each is called as it is printed, without the environment that the failed call had; a file has to be filled in by people."""
+    tried = set()
+    for is_sealed, arguments in (
+        (False, ("show", "@99999")), (False, ("show", "@99999", "--agent")), (False, ("state", "peers/node-99")),
+        (False, ("state", "peers", "--at", "@99999")), (False, ("log", "-c", "other")), (False, ("log", "-n", "0")), (False, ()),
+        (True, ("state", "peers")), (True, ("log", "-k", "Note")), (False, ("show", "17")),
+        (False, ("status", "-D", str(tmp_path / "none"))), (False, ("state", "peers", "--key-file", str(tmp_path / "none"))),
+        (False, ("show", "@99999", "--key-file", str(lab.key_file))),
+    ):  # fmt: skip
+        result = lab.rap_state(*arguments, sealed=is_sealed)
+        assert result.code not in (0, 70), arguments
+        for line in result.err.splitlines():
+            if line.startswith("try: "):
+                program, *words = shlex.split(line.removeprefix("try: "))
+                assert program == "rap-state"
+                words = [str(tmp_path / "key") if word == "FILE" else word for word in words]
+                assert rap_state(*words).code != 2, line
+                tried.add(words[2] if words[0] == "-D" else words[0])
+    assert len(tried) > 3
+
+
+def test_a_mistyped_key_file_is_told_as_that(lab: Disk, tmp_path: Path) -> None:
+    for command in (("state", "peers"), ("log",)):
+        result = lab.rap_state(*command, "--key-file", str(tmp_path / "typo.key"))
+        assert result.code == 11
+        assert f"there is no key file {tmp_path}/typo.key" in result.err
+        assert "enroll" not in result.err
+
+
+def test_a_loose_mode_is_mended_by_the_command_named(lab: Disk, tmp_path: Path) -> None:
+    key = tmp_path / "loose.key"
+    key.write_bytes(lab.key_file.read_bytes())
+    key.chmod(0o644)
+    result = lab.rap_state("state", "peers", "--key-file", str(key))
+    assert (result.code, result.err.splitlines()[-1]) == (11, f"try: chmod 600 {key}")
+    folder = tmp_path / "node"
+    folder.mkdir()
+    folder.chmod(0o755)
+    result = rap_state("init", "-D", str(folder), "--key-file", str(tmp_path / "node.key"))
+    assert (result.code, result.err.splitlines()[-1]) == (11, f"try: chmod 700 {folder}")
+    assert rap_state("status", "-D", str(folder)).code == 3

@@ -14,6 +14,7 @@ Example::
 
 import shlex
 import traceback
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from rap_journal.errors import (
@@ -40,12 +41,14 @@ from rap_tools.values import NoSuchPath
 
 
 class Scene(NamedTuple):
-    """What the command was about to do, as far as that is known: store, cluster, command, and the words of its command line."""
+    """What the command was about to do, as far as that is known: store, cluster, command, the words of its command line, and the
+    key file that it named."""
 
     root: str | None = None
     cluster: str | None = None
     command: str | None = None
     arguments: tuple[str, ...] = ()
+    key_file: str | None = None
 
 
 class Complaint(NamedTuple):
@@ -107,9 +110,13 @@ def _next_command(error: BaseException, scene: Scene) -> str | None:
     if isinstance(error, MisuseError):
         return f"rap-state {scene.command} --help" if scene.command else "rap-state --help"
     if isinstance(error, NoSuchPath):
-        return _command(scene, f"state {error.up_to}")
+        return _command(scene, f"state {shlex.quote(error.up_to)}")
     if isinstance(error, KeyUnavailable | KeyLost):
-        return f"rap-state {shlex.join(scene.arguments)} --key-file FILE" if "--key-file" not in scene.arguments else None
+        return _with_key_file(scene)
+    if isinstance(error, UnsafeFile) and error.reason == "mode" and error.file:
+        return f"chmod {'700' if Path(error.file).is_dir() else '600'} {shlex.quote(error.file)}"
+    if scene.cluster is None and isinstance(error, StateStoreError) and "--agent" not in scene.arguments:
+        scene = scene._replace(cluster=error.cluster)
     for kinds, arguments in _NEXT:
         if isinstance(error, kinds):
             return arguments if arguments is None or arguments.startswith("rap-state") else _command(scene, arguments)
@@ -130,9 +137,25 @@ _NEXT: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str | 
 )
 
 
+def _with_key_file(scene: Scene) -> str | None:
+    """The same call with a key file, where it named none."""
+    if scene.key_file is not None:
+        return None
+    words = list(scene.arguments)
+    is_named = any(word in ("-D", "--root") or word.startswith(("-D", "--root=")) for word in words)
+    root = "" if is_named or scene.root is None else f"-D {shlex.quote(scene.root)} "
+    return f"rap-state {root}{shlex.join(words)} --key-file FILE"
+
+
 def _command(scene: Scene, arguments: str) -> str:
     """A command line on the same store."""
+    if "--agent" in scene.arguments and arguments.startswith(("log", "show")):
+        return f"rap-state -D {shlex.quote(scene.root or 'ROOT')}{_key(scene)} {arguments} --agent"
     cluster = (
         f" -c {shlex.quote(scene.cluster)}" if scene.cluster and not arguments.startswith(("init", "status", "verify")) else ""
     )
-    return f"rap-state -D {shlex.quote(scene.root or 'ROOT')}{cluster} {arguments}"
+    return f"rap-state -D {shlex.quote(scene.root or 'ROOT')}{cluster}{'' if arguments.startswith('init') else _key(scene)} {arguments}"
+
+
+def _key(scene: Scene) -> str:
+    return f" --key-file {shlex.quote(scene.key_file)}" if scene.key_file else ""

@@ -76,6 +76,7 @@ def run_command(
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001  # the last place that can name it
         scene = Scene(find_root(options, environment), option(options, "cluster"), options.command, tuple(arguments))
+        scene = scene._replace(key_file=option(options, "key_file"))
         complaint = complain(error, scene)
         tell(complaint, errors, is_text=options.output == "text" if option(options, "output") else True, cluster=scene.cluster)
         return complaint.exit_code
