@@ -454,6 +454,11 @@ def write_private_file(path: str, data: bytes) -> None:
         os.close(parent)
 
 
+def real_path(path: str) -> str:
+    """`path` from the root of the machine on, without links and dots: what two ways of writing one place have in common."""
+    return os.path.realpath(path)
+
+
 def process_id() -> int:
     """Number of this process, for the text of a lock."""
     return os.getpid()

@@ -20,7 +20,7 @@ from typing import Protocol
 from rap_journal.errors import KeyLost, KeyTampered, KeyUnavailable, MisuseError, UnsafeFile
 from rap_journal.key_files import KeyProvider
 from rap_journal.markers import ProviderKind
-from rap_journal.os_filesystem import read_private_file, write_private_file
+from rap_journal.os_filesystem import read_private_file, real_path, write_private_file
 
 KEY_BYTES = 32
 
@@ -88,7 +88,7 @@ class FileKeyProvider:
 
 def require_outside(root: str, provider: KeyProvider) -> None:
     """Raise `MisuseError` when a file provider's key lies within the store's root: a copy of the root would hold its own key."""
-    if isinstance(provider, FileKeyProvider) and PurePath(provider.path).is_relative_to(root):
+    if isinstance(provider, FileKeyProvider) and PurePath(real_path(provider.path)).is_relative_to(real_path(root)):
         raise MisuseError(
             f"the key file lies inside the store's root {root}; nothing was done. Keep it elsewhere.", reason="key_inside_root"
         )

@@ -1,0 +1,147 @@
+"""The key lives in a private file outside the root; a missing one is never made anew for a store that exists."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path, PurePath
+
+import pytest
+
+from rap_journal.errors import KeyLost, KeyTampered, KeyUnavailable, MisuseError, UnsafeFile
+from rap_journal.testing import SeededRandomness
+from rap_projections import NodeStore
+from rap_projections.keys import KEY_BYTES, FileKeyProvider, require_outside
+from rap_projections.testing import MemoryKeyProvider
+
+KEY = bytes(range(KEY_BYTES))
+
+
+@pytest.fixture
+def provider(tmp_path: Path) -> FileKeyProvider:
+    """A provider whose file was made."""
+    keys = FileKeyProvider(tmp_path / "node.key")
+    keys.provision(lambda count: KEY[:count])
+    return keys
+
+
+def test_a_provisioned_key_is_32_random_bytes_only_its_owner_may_read(provider: FileKeyProvider) -> None:
+    assert Path(provider.path).read_bytes() == provider.key_encryption_key() == KEY
+    assert os.stat(provider.path).st_mode & 0o7777 == 0o600
+
+
+def test_the_mode_is_private_under_any_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        FileKeyProvider(tmp_path / "open").provision(SeededRandomness(0))
+        os.umask(0o777)
+        FileKeyProvider(tmp_path / "shut").provision(SeededRandomness(0))
+    finally:
+        os.umask(before)
+    assert [os.stat(tmp_path / name).st_mode & 0o7777 for name in ("open", "shut")] == [0o600, 0o600]
+
+
+def test_provisioning_again_keeps_the_key(provider: FileKeyProvider) -> None:
+    provider.provision(SeededRandomness(1))
+    assert provider.key_encryption_key() == KEY
+
+
+def test_a_key_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(KeyUnavailable, match="nothing was made") as caught:
+        FileKeyProvider(tmp_path / "no folder" / "key").provision(SeededRandomness(0))
+    assert (caught.value.reason, caught.value.action) == ("key_file", "retry")
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o644, 0o660, 0o666])
+def test_a_key_others_may_read_or_write_is_not_used(provider: FileKeyProvider, mode: int) -> None:
+    os.chmod(provider.path, mode)
+    with pytest.raises(UnsafeFile):
+        provider.key_encryption_key()
+
+
+def test_a_link_in_the_place_of_the_key_is_not_followed(provider: FileKeyProvider, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(provider.path)
+    with pytest.raises((UnsafeFile, KeyUnavailable)):
+        FileKeyProvider(tmp_path / "link").key_encryption_key()
+
+
+@pytest.mark.parametrize("content", [b"", KEY[:-1], KEY + b"\0", KEY * 100])
+def test_a_key_of_another_length_is_not_used(provider: FileKeyProvider, content: bytes) -> None:
+    Path(provider.path).write_bytes(content)
+    with pytest.raises(KeyTampered, match="does not hold 32 bytes; nothing was opened") as caught:
+        provider.key_encryption_key()
+    assert caught.value.reason == "key_file"
+
+
+def test_a_missing_key_is_lost_and_reading_makes_none(tmp_path: Path) -> None:
+    with pytest.raises(KeyLost) as caught:
+        FileKeyProvider(tmp_path / "key").key_encryption_key()
+    assert (caught.value.reason, caught.value.action) == ("key_file", "reenroll")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("create", [False, True])
+def test_a_missing_key_is_never_made_anew_for_a_store_that_exists(
+    provider: FileKeyProvider, tmp_path: Path, create: bool
+) -> None:
+    root = tmp_path / "store"
+    NodeStore.open(root, keys=provider, create=True, background=False).close()
+    os.unlink(provider.path)
+    with pytest.raises(KeyLost):
+        NodeStore.open(root, keys=provider, create=create, background=False)
+    assert not os.path.exists(provider.path)
+    Path(provider.path).touch(0o600)
+    Path(provider.path).write_bytes(KEY)
+    NodeStore.open(root, keys=provider, background=False).close()
+
+
+@pytest.mark.parametrize("inside", ["store/key", "store/clusters/key", "store", "elsewhere/../store/key", "store/../store/key"])
+def test_a_key_inside_the_root_is_refused_before_anything_is_made(tmp_path: Path, inside: str) -> None:
+    with pytest.raises(MisuseError, match="nothing was done") as caught:
+        NodeStore.open(tmp_path / "store", keys=FileKeyProvider(f"{tmp_path}/{inside}"), create=True, background=False)
+    assert caught.value.reason == "key_inside_root"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("root", "key"), [("store", "{}/store/key"), ("{}/store", "store/key"), ("./store", "store/key")])
+def test_a_key_inside_the_root_is_found_there_however_the_two_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str, key: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MisuseError):
+        require_outside(root.format(tmp_path), FileKeyProvider(key.format(tmp_path)))
+
+
+def test_a_key_inside_the_root_is_found_there_over_a_link_too(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "link").symlink_to("store")
+    with pytest.raises(MisuseError):
+        require_outside(str(tmp_path / "store"), FileKeyProvider(tmp_path / "link" / "key"))
+
+
+@pytest.mark.parametrize("path", ["/etc/rap/node.key", "/node.key", "/node-2/key", "/node/../key"])
+def test_a_key_beside_the_root_is_welcome(path: str) -> None:
+    require_outside("/node", FileKeyProvider(PurePath(path)))
+
+
+def test_a_provider_that_has_no_file_is_never_inside() -> None:
+    require_outside("/", MemoryKeyProvider())
+
+
+SHOWN: dict[str, Callable[[object], str]] = {"repr": repr, "str": str, "variables": lambda keys: repr(vars(keys))}
+
+
+@pytest.mark.parametrize("shown", SHOWN)
+def test_a_representation_shows_where_the_key_is_and_never_the_key(provider: FileKeyProvider, shown: str) -> None:
+    assert provider.key_encryption_key() == KEY
+    text = SHOWN[shown](provider)
+    assert provider.path in text
+    assert repr(KEY)[2:-1] not in text
+    assert KEY.hex() not in text
+    assert repr(provider) == f"FileKeyProvider({provider.path!r})"
+    assert repr(MemoryKeyProvider(KEY)) == "MemoryKeyProvider()"
+
+
+def test_no_error_about_a_key_shows_any_of_it(provider: FileKeyProvider) -> None:
+    Path(provider.path).write_bytes(b"hunter2")
+    with pytest.raises(KeyTampered) as caught:
+        provider.key_encryption_key()
+    assert "hunter2" not in f"{caught.value!r} {caught.value.facts()}"
