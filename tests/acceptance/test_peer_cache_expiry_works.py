@@ -99,12 +99,16 @@ def test_a_stepped_wall_clock_neither_expires_nor_keeps_an_observation(step_s: i
 
 
 def test_an_expiry_interrupted_by_a_power_cut_at_any_operation_is_made_up_for() -> None:
+    def expire(it: Ready) -> None:
+        it.cluster.expire()
+        it.cluster.flush()
+
     def due() -> Ready:
         it = observed("node-1")
         it.kit.clock.advance(seconds=AGE_S)
         return it
 
-    for crash in crashed_at_every_operation(due, lambda it: (it.cluster.expire(), it.cluster.flush())):
+    for crash in crashed_at_every_operation(due, expire):
         crash.it.kit.open()
         assert known(crash.it)["node-1"] in (None, 12_500) and (known(crash.it)["node-1"] is None or not crash.finished)
         crash.it.cluster.expire()
