@@ -244,6 +244,11 @@ class Journal:
         """Whether a write failed, so that only reopening helps."""
         return self._committer is not None and self._committer.is_poisoned
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether queued records wait for their frame."""
+        return self._committer is not None and self._committer.oldest_waiting_boot_us() is not None
+
     def submit(self, records: Sequence[Any], *, strict: bool, privileged: bool) -> Ticket:
         """Queue records for one frame. Raises `Poisoned`, `MisuseError` (too large, none, or closed) or `FailClosed`."""
         return self._writing().submit(records, strict=strict, privileged=privileged)

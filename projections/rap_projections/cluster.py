@@ -233,7 +233,8 @@ class ClusterState:
         core, journal = self._core, self._core.journal
         if not core.is_open or journal.is_poisoned or not journal.is_writable:
             return True
-        return journal.witnessed_lsn >= journal.durable_lsn and not len(self._context.buffer) and not core.is_waiting
+        waits = journal.has_waiting or core.is_waiting or len(self._context.buffer)
+        return journal.witnessed_lsn >= journal.durable_lsn and not waits
 
     def _due(self) -> list[tuple[str, Callable[[Now], tuple[Event, ...]]]]:
         cluster = self._context
