@@ -40,7 +40,9 @@ WORKLOAD_ONLY = "workload offers only config, wait_config, report, secret, comma
 OTHER_SYSTEM = "this release runs on Linux with a key file; key stores of operating systems come with their providers"
 NO_RESTORE = "backup and restore are a part of their own, with the ticket that validates a restore"
 NO_ROTATION = "a cluster's bundle is pinned at join; rotation, revocation and peers' certificates are a part of their own"
-NO_ENROLLMENT = "a node is enrolled and its certificate checked; renewing, signing and peers' certificates are a part of their own"
+NO_ENROLLMENT = (
+    "a node is enrolled and its certificate checked; renewing, signing and peers' certificates are a part of their own"
+)
 NO_SOURCES = "documents are handed in by the agent; sources to fetch them from are a part of their own"
 NO_RESET = "a cluster that fails closed stays so until it is left and joined again; resetting one class comes with restore"
 
