@@ -120,8 +120,10 @@ class JournaledState:
         with self.lock:
             if to_reopen and self._shut == "closed":
                 raise self._closed()
-            self._shut = "reopening" if to_reopen else "closed"
-        self.journal.close()
+            was_open, self._shut = not self._shut, "reopening" if to_reopen else "closed"
+        # Where an opening failed, there is nothing to close before the next one.
+        if was_open:
+            self.journal.close()
 
     def require_open(self) -> None:
         """Raise `MisuseError` after closing, `Poisoned` while it is being opened again."""
