@@ -63,10 +63,12 @@ def test_it_is_idle_once_its_witness_caught_up() -> None:
     it = ready()
     agent = it.kit.store.agent
     agent.flag("probe", on=True)
-    assert not agent.is_idle
+    idle = [agent.is_idle]
     it.kit.clock.advance(seconds=60)
     agent.tick()
-    assert agent.is_idle and agent.is_writable and agent.recovery.is_clean
+    idle.append(agent.is_idle)
+    assert idle == [False, True]
+    assert agent.is_writable and agent.recovery.is_clean
 
 
 def test_a_view_stays_as_it_was() -> None:
