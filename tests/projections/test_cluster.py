@@ -1,165 +1,229 @@
-"""One cluster's state: it reopens after a failed sync, its views never change, and what was written says why."""
+"""One cluster as the agent sees it: what becomes durable when, what the next deadline is, and that time runs out as it should."""
 
-import errno
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import pytest
 
-from rap_journal.errors import CursorDiverged, MisuseError, OutcomeUnknown, Poisoned
-from rap_projections.lifecycle import NOTE_LENGTH_MAX
-from tests.projections.store_kit import FOLDER, Ready, furnished, ready, written
+from rap_journal.errors import MisuseError
+from rap_journal.testing import MemoryFileSystem
+from rap_projections import ClusterState, NodeStore
+from rap_projections.policy import Policy
+from rap_projections.testing import Fabric, MemoryKeyProvider, memory_store
+from tests.projections.store_kit import CLUSTER, Ready, furnished, ready, written
 
 
-def poisoned(it: Ready) -> None:
-    it.kit.filesystem.fail("sync", f"{FOLDER}/journal/*", errno.EIO)
-    with pytest.raises(OutcomeUnknown):
-        it.cluster.note("on disk or not")
+def eventually(is_so: Callable[[], bool]) -> bool:
+    """Whether it becomes so within half a minute of real time."""
+    until = time.monotonic() + 30
+    while not is_so() and time.monotonic() < until:
+        threading.Event().wait(0.002)
+    return is_so()
 
 
-def test_after_a_failed_sync_writing_is_refused_until_it_is_reopened() -> None:
+@pytest.fixture
+def kept() -> Iterator[tuple[ClusterState, Fabric]]:
+    """A cluster with a housekeeper and the clock of the machine, on a disk in memory."""
+    fabric = Fabric(CLUSTER)
+    with NodeStore.open("/node", keys=MemoryKeyProvider(), filesystem=MemoryFileSystem(), create=True) as store:
+        yield store.join(CLUSTER, bundle=fabric.bootstrap, expect=fabric.fingerprint), fabric
+
+
+def test_an_observation_becomes_durable_by_itself(kept: tuple[ClusterState, Fabric]) -> None:
+    cluster, fabric = kept
+    cluster.activate(fabric.peers(["node-1"]))
+    started = time.monotonic()
+    cluster.peers.observe("node-1", rtt_ms=12.5)
+    assert eventually(lambda: cluster.view().peers.peers["node-1"].latency_us == 12_500)
+    assert time.monotonic() - started < 10, "within a batch's delay, not at the next look around"
+
+
+def test_whatever_is_queued_becomes_durable_by_itself_and_is_witnessed(kept: tuple[ClusterState, Fabric]) -> None:
+    cluster, _fabric = kept
+    started = time.monotonic()
+    cluster.telemetry.record("relay", "queue length 12")
+    cluster.health.contact("control-plane", ok=True)
+    cluster.hints.put("last-relay", "node-1", ttl_s=60)
+    assert eventually(lambda: len(cluster.telemetry.drain()) == 1 and cluster.hints.get("last-relay") == "node-1")
+    assert eventually(lambda: cluster.status()["writer"]["witnessed_lsn"] == cluster.view().lsn)
+    assert cluster.view().health.contacts["control-plane"].ok_us > 0
+    assert eventually(lambda: cluster.is_idle)
+    assert time.monotonic() - started < 10, "within a batch's delay, not at the next look around"
+
+
+def test_an_observation_is_durable_after_the_batch_delay_and_not_before() -> None:
+    it = ready(policy=Policy(batch_delay_ms=100))
+    it.cluster.activate(it.fabric.peers(["node-1"]))
+    it.cluster.peers.observe("node-1", rtt_ms=12.5)
+    assert it.cluster.is_idle is False
+    it.kit.clock.advance(seconds=0.099)
+    it.kit.store.tick()
+    assert it.cluster.view().peers.peers["node-1"].latency_us is None
+    it.kit.clock.advance(seconds=0.001)
+    it.kit.store.tick()
+    assert it.cluster.view().peers.peers["node-1"].latency_us == 12_500
+    it.kit.clock.advance(seconds=0.05)
+    it.kit.store.tick()
+    assert it.cluster.is_idle is True
+
+
+def test_flush_is_the_barrier_between_queued_and_durable() -> None:
     it = ready()
-    cluster = it.cluster
-    before = cluster.digest()
-    poisoned(it)
-    with pytest.raises(Poisoned):
-        cluster.note("refused")
-    assert cluster.digest() == before
-    cluster.reopen()
-    receipt = cluster.note("works again")
-    assert receipt.durable and cluster.view().health.notes[-1].text == "works again"
-    assert "refused" not in [note.text for note in cluster.view().health.notes]
-    live = cluster.digest()
-    assert it.kit.kill().cluster(cluster.id).digest() == live
-
-
-def test_handles_stay_valid_over_a_reopening() -> None:
-    it = furnished()
-    cluster, peers = it.cluster, it.cluster.peers
-    cluster.reopen()
-    assert peers is cluster.peers is it.cluster.peers
-    peers.observe_many([("node-1", 11.0)])
-    cluster.flush()
-    assert it.cluster is cluster
-
-
-def test_reopening_changes_no_state() -> None:
-    it = furnished()
-    before = it.cluster.digest()
-    it.cluster.reopen()
-    it.cluster.reopen()
-    assert it.cluster.digest() == before and it.cluster.recovery.is_clean
-
-
-def test_reopening_that_fails_may_be_tried_again() -> None:
-    it = ready()
-    before = it.cluster.digest()
-    it.kit.filesystem.fail("read", f"{FOLDER}/WITNESS", errno.EIO)
-    with pytest.raises(OSError, match="planned failure"):
-        it.cluster.reopen()
-    it.kit.filesystem.heal()
-    it.cluster.reopen()
-    assert it.cluster.digest() == before
-    assert it.cluster.note("goes on").durable
-
-
-def test_a_view_stays_as_it_was() -> None:
-    it = furnished()
-    view = it.cluster.view(digest=True)
-    copy = repr(view)
-    it.cluster.note("later")
-    it.cluster.peers.observe_many([("node-1", 99.0)])
+    it.cluster.activate(it.fabric.peers(["node-1"]))
+    it.cluster.peers.observe("node-1", rtt_ms=12.5)
+    assert it.cluster.telemetry.record("relay", "queued").durable is False
     it.cluster.flush()
-    assert repr(view) == copy and it.cluster.view().lsn > view.lsn
-    assert (view.digest == it.cluster.digest(), it.cluster.view().digest) == (False, "")
-    with pytest.raises(TypeError):
-        view.peers.peers["node-9"] = view.peers.peers["node-1"]  # type: ignore[index]
-    with pytest.raises(AttributeError):
-        view.lsn = 0  # type: ignore[misc]
+    digest = it.cluster.digest()
+    it.kit.power_cut()
+    assert it.cluster.digest() == digest
+    assert len(it.cluster.telemetry.drain()) == 1 and it.cluster.view().peers.peers["node-1"].latency_us == 12_500
 
 
-def test_a_block_says_why_and_a_call_adds_its_own_reason() -> None:
+def test_joining_on_a_machine_that_has_been_up_for_weeks_does_not_age_the_bundle() -> None:
+    kit, fabric = memory_store(), Fabric(CLUSTER)
+    kit.clock.advance(seconds=20 * 86_400)
+    cluster = kit.join(fabric)
+    assert cluster.status()["trusted_time_s"] == fabric.issued_at_s
+    assert cluster.activate(
+        fabric.peers(["node-1"], expires_at_s=fabric.issued_at_s + 60, refresh_after_s=fabric.issued_at_s)
+    ).changed
+
+
+def seconds_left(it: Ready) -> int:
+    left: int = it.cluster.status()["degraded"]["seconds_left"]
+    return left
+
+
+def test_rebooting_gives_no_time_back_whatever_the_machine_had_been_up() -> None:
+    it = Ready(memory_store(), Fabric(CLUSTER))
+    it.kit.clock.advance(seconds=20 * 86_400)
+    it.kit.join(it.fabric)
+    it.fabric.issued_at_s += 1
+    it.cluster.activate(it.fabric.policy(offline_s_max=36_000))
+    it.fabric.issued_at_s += 1
+    it.cluster.activate(it.fabric.services([]))
+    assert seconds_left(it) == 36_000
+    for rounds in range(1, 11):
+        it.kit.clock.advance(seconds=600)
+        it.kit.store.tick()
+        it.kit.power_cut()
+        it.kit.store.tick()
+        assert seconds_left(it) <= 36_000 - 600 * rounds
+
+
+def test_trusted_time_goes_on_over_reboots_as_far_as_it_was_paid_for() -> None:
     it = ready()
-    first = it.cluster.note("first", actor="ops", trace_id="t-1")
-    with it.cluster.because(first, actor="controller"):
-        second = it.cluster.note("second")
-        third = it.cluster.note("third", cause=second)
-    it.cluster.note("fourth")
-    assert first.lsn is not None and second.lsn is not None and third.lsn == second.lsn + 1
-    told = [(record.causes, record.trace_id, record.actor) for record in written(it, first.lsn - 1)]
-    default = told[-1][2]
-    assert told == [
-        ((), "t-1", "ops"),
-        ((first.lsn,), None, "controller"),
-        ((first.lsn, second.lsn), None, "controller"),
-        ((), None, default),
-    ]
+    seen = [it.cluster.status()["trusted_time_s"]]
+    for _ in range(5):
+        it.kit.clock.advance(seconds=120)
+        it.kit.store.tick()
+        it.kit.power_cut()
+        seen.append(it.cluster.status()["trusted_time_s"])
+    assert all(later - earlier >= 120 for earlier, later in pairwise(seen))
 
 
-def test_a_note_that_is_too_long_or_not_printable_is_refused() -> None:
+def test_the_time_of_a_boot_is_paid_by_ticking_in_advance_and_in_steps_of_a_minute() -> None:
     it = ready()
-    before = it.cluster.digest()
-    for text in ("x" * (NOTE_LENGTH_MAX + 1), "a\x00b"):
-        with pytest.raises(MisuseError):
-            it.cluster.note(text)
-    assert it.cluster.digest() == before
-    assert it.cluster.note("x" * NOTE_LENGTH_MAX).changed
+    paid = []
+    for _ in range(6):
+        it.kit.clock.advance(seconds=30)
+        it.kit.store.tick()
+        uptime = it.cluster.view().health.uptime
+        assert 0 <= uptime.covered_boot_us - it.kit.clock.now().boot_us <= 60_000_000
+        paid.append(uptime.used_s)
+    assert {later - earlier for earlier, later in pairwise(paid)} == {0, 60}
 
 
-def test_a_cause_that_was_never_written_is_refused() -> None:
-    it = ready()
-    before = it.cluster.digest()
-    with pytest.raises(MisuseError):
-        it.cluster.note("x", cause=it.cluster.view().lsn + 1000)
-    assert it.cluster.digest() == before
+def test_the_next_deadline_is_the_earliest_of_everything_that_waits_for_time() -> None:
+    it = ready(policy=Policy(contact_silence_s=300, pending_age_s_max=200, observation_age_s_max=400))
+    start = it.cluster.node_time_us()
+    assert it.cluster.next_deadline() is None
+    it.cluster.health.contact("control-plane", ok=True)
+    it.cluster.flush()
+    assert it.cluster.next_deadline() == start + 300_000_000
+    it.kit.clock.advance(seconds=10)
+    with it.cluster.activation("peers") as step:
+        step.stage(it.fabric.peers(["node-1"]))
+    assert it.cluster.next_deadline() == start + 210_000_000
+    it.kit.clock.advance(seconds=200)
+    it.cluster.expire()
+    it.cluster.flush()
+    assert it.cluster.snapshots.scope("peers").pending is None
+    assert it.cluster.next_deadline() == start + 300_000_000
+    it.cluster.hints.put("k", "v", ttl_s=20)
+    it.cluster.flush()
+    assert it.cluster.next_deadline() == start + 230_000_000
 
 
-def test_expiring_before_the_deadline_does_nothing_and_at_it_does_it() -> None:
+def test_expiring_when_the_next_deadline_says_so_moves_the_deadline() -> None:
     it = furnished()
-    cluster = it.cluster
-    deadline = cluster.next_deadline()
-    assert deadline is not None and deadline > cluster.node_time_us()
-    before = cluster.view()
-    it.kit.clock.advance(seconds=(deadline - cluster.node_time_us()) / 1e6 - 1)
-    cluster.expire()
-    assert (cluster.view().peers.peers, cluster.view().telemetry) == (before.peers.peers, before.telemetry)
-    it.kit.clock.advance(seconds=1)
-    assert cluster.node_time_us() == deadline
-    assert cluster.expire().changed
-    cluster.flush()
-    later = cluster.next_deadline()
-    assert later is None or later > deadline
-
-
-def test_the_next_deadline_is_later_each_time_what_was_due_is_done() -> None:
-    it = furnished()
-    deadlines = []
     for _ in range(20):
         deadline = it.cluster.next_deadline()
         if deadline is None:
             break
-        it.kit.clock.advance(seconds=max(0.0, (deadline - it.cluster.node_time_us()) / 1e6))
+        it.kit.clock.advance(seconds=max(0.0, (deadline - it.cluster.node_time_us()) / 1_000_000))
         it.cluster.expire()
         it.cluster.flush()
-        deadlines.append(deadline)
-    assert deadlines and deadlines == sorted(set(deadlines))
+        later = it.cluster.next_deadline()
+        assert later is None or later > deadline
 
 
-def test_a_cluster_where_nothing_can_expire_has_no_deadline() -> None:
+@pytest.mark.parametrize("text", ["", "x" * 1001, "\ud800", "\x00", "\x1b[2J"])
+def test_a_note_that_is_no_readable_text_is_refused_and_poisons_nothing(text: str) -> None:
     it = ready()
-    assert it.cluster.next_deadline() is None
+    before = it.cluster.digest()
+    with pytest.raises(MisuseError):
+        it.cluster.note(text)
+    assert it.cluster.digest() == before
+    assert it.cluster.note("a line\nand another").durable
 
 
-def test_a_cursor_of_another_history_is_refused() -> None:
+WRONG: dict[str, Callable[[Ready], object]] = {
+    "a source that is not Unicode": lambda it: it.cluster.activate(it.fabric.peers(["n"]), source="\ud800"),
+    "a source without an end": lambda it: it.cluster.activate(it.fabric.peers(["n"], sign_with="stranger"), source="x" * 10_000),
+    "a pressure that is no integer": lambda it: it.cluster.health.pressure(disk=1.5),  # type: ignore[arg-type]  # what is tried must fail
+    "a limit that is no integer": lambda it: it.cluster.health.enter_degraded("x", safe_until_us=1.5),  # type: ignore[arg-type]  # the same
+    "a diagnostic that is not Unicode": lambda it: it.kit.store.agent.diagnostic("code", text="\ud800"),
+    "a reason that is not Unicode": lambda it: it.cluster.health.enter_degraded("\ud800"),
+    "a hint that is not Unicode": lambda it: it.cluster.hints.put("\ud800", "v", ttl_s=1),
+    "telemetry that is not Unicode": lambda it: it.cluster.telemetry.record("t", "\ud800"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_cannot_be_written_down_is_refused_before_it_is_queued(what: str) -> None:
     it = ready()
-    with pytest.raises(CursorDiverged):
-        it.cluster.subscribe(lambda delivered: None, after=it.cluster.view().lsn + 1)
-    assert len(it.cluster._core.subscriptions) == 0
+    before, agent = it.cluster.digest(), it.kit.store.agent.digest()
+    with pytest.raises(MisuseError):
+        WRONG[what](it)
+    it.cluster.flush()
+    assert (it.cluster.digest(), it.kit.store.agent.digest()) == (before, agent)
+    assert it.cluster.note("goes on").durable
+    assert it.kit.store.agent.flag("goes-on", on=True).durable
 
 
-def test_it_is_idle_when_nothing_waits() -> None:
+def test_the_same_content_by_steps_changes_nothing_and_leaves_nothing_waiting() -> None:
     it = ready()
-    it.cluster.telemetry.record("relay", "waits for its frame")
-    assert not it.cluster.is_idle
-    for _ in range(3):
-        it.kit.clock.advance(seconds=1)
-        it.cluster.tick()
-    assert it.cluster.is_idle
+    document = it.fabric.peers(["node-1"])
+    it.cluster.activate(document)
+    lsn = it.cluster.view().snapshots.scope("peers").active
+    with it.cluster.activation("peers") as step:
+        step.stage(document)
+        step.verify()
+        receipt = step.commit()
+    scope = it.cluster.snapshots.scope("peers")
+    assert (receipt.changed, scope.pending, scope.active) == (False, None, lsn)
+
+
+def test_equivocations_keep_a_bounded_number_of_proofs() -> None:
+    it = ready()
+    it.cluster.activate(it.fabric.peers(["node-1"], version=7))
+    for number in range(20):
+        with pytest.raises(Exception, match="was accepted before"):
+            it.cluster.activate(it.fabric.peers([f"other-{number}"], version=7))
+    kept = it.cluster.snapshots.scope("peers").equivocations
+    assert len(kept) == 8
+    proofs = [record for record in written(it) if record.kind == 36]
+    assert len(proofs) == 8
