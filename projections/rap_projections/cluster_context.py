@@ -71,7 +71,7 @@ class ClusterContext:
         self.buffer = ObservationBuffer(self.state[PEERS], failures_max=self.policy.failures_per_peer_max)
         self.core.ride_along(self._drain, lambda: self.buffer.oldest_us)
 
-    def execute(self, subject: str, decide: Decide, context: Context | None = None, *, durable: bool = False) -> Receipt:
+    def execute(self, subject: str | None, decide: Decide, context: Context | None = None, *, durable: bool = False) -> Receipt:
         """`JournaledState.execute`."""
         return self.core.execute(subject, decide, context, durable=durable)
 

@@ -4,6 +4,7 @@ Rules this file keeps:
 
 - A command decides on durable state, under the lock; what it decides is visible once its frame is synced.
 - A command whose subject already has an event waiting for its frame waits for that frame first; observations are free of conflict.
+- What is queued for its frame is bounded: whoever fills a frame commits the one before it.
 - Disk first, memory second, notification third: `rap_journal.committer` calls back here in that order.
 - What cannot be written down is refused before it is queued, so that a caller's mistake never costs the writer.
 - After a failed write nothing is decided any more until it was opened again; after closing, nothing at all.
@@ -18,6 +19,7 @@ Example::
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from rap_journal.batches import Ticket
@@ -75,6 +77,7 @@ class JournaledState:
         self._class_durability = {folds.spec.number: folds.spec.durability for folds in classes}
         self.boot_id = machine.clock.boot_id()
         self._subjects: dict[str, Ticket] = {}
+        self._newest: Ticket | None = None
         self._riding: deque[Record] = deque()
         self._drain: Callable[[], Sequence[PeersObserved]] = tuple
         self._oldest_waiting_us: Callable[[], int | None] = _never
@@ -102,6 +105,7 @@ class JournaledState:
             self.resets_seen = set()
             self.stored_here = set()
             self._subjects.clear()
+            self._newest = None
             self._riding.clear()
             self._unlocked = unlock(self._directory(), self._setup)
             self.journal = Journal.recover(self._unlocked, self._setup, self)
@@ -155,11 +159,11 @@ class JournaledState:
         """Node time now, microseconds."""
         return self._node_time.at(self.machine.clock.now())
 
-    def execute(self, subject: str, decide: Decide, context: Context | None = None, *, durable: bool = False) -> Receipt:
+    def execute(self, subject: str | None, decide: Decide, context: Context | None = None, *, durable: bool = False) -> Receipt:
         """Decide on durable state and write what follows.
 
         Args:
-            subject: commands of one subject see each other's outcome.
+            subject: commands of one subject see each other's outcome; None for what is free of conflict with everything.
             decide: pure; raises what it refuses, and then nothing was written.
             context: cause, actor and trace id of the call.
             durable: wait also for classes that are batched.
@@ -172,18 +176,24 @@ class JournaledState:
             with self.lock:
                 self.require_open()
                 self._check_causes(origin)
-                waiting = self._subjects.get(subject)
+                waiting = self._subjects.get(subject) if subject is not None else None
                 if waiting is None or waiting.batch.done:
                     now = self.now()
                     events = decide(now)
                     if not events:
                         return UNCHANGED
                     tickets, must_wait = self._submit(events, now, origin)
-                    self._subjects[subject] = tickets[-1]
+                    if subject is not None:
+                        self._subjects[subject] = tickets[-1]
+                    full = self._note_queued(tickets[-1])
                     break
             self.journal.wait(waiting)
         if not (durable or must_wait):
             self.machine.wake()
+            if full is not None:
+                # Having no room for what others queued is not this caller's affair.
+                with suppress(NoSpace):
+                    self.journal.wait(full)
             return Receipt(None, False, True)
         for ticket in tickets:
             self.journal.wait(ticket)
@@ -318,6 +328,12 @@ class JournaledState:
     def is_waiting(self) -> bool:
         """Whether observations found no room yet."""
         return bool(self._riding)
+
+    def _note_queued(self, ticket: Ticket) -> Ticket | None:
+        """Remember the newest batch; returns a ticket of the one before it, which is full, if that was not written yet."""
+        before, self._newest = self._newest, ticket
+        is_full = before is not None and before.batch is not ticket.batch and not before.batch.done
+        return before if is_full else None
 
     def _has_waited_long(self, instant: Instant) -> bool:
         """Whether the oldest observation has waited as long as a batch may."""
