@@ -70,9 +70,9 @@ def test_a_view_stays_as_it_was() -> None:
     assert repr(view) == copy and it.cluster.view().lsn > view.lsn
     assert (view.digest == it.cluster.digest(), it.cluster.view().digest) == (False, "")
     with pytest.raises(TypeError):
-        view.peers.peers["node-9"] = view.peers.peers["node-1"]  # type: ignore[index]
+        view.peers.peers["node-9"] = view.peers.peers["node-1"]  # type: ignore[index]  # the point of the test
     with pytest.raises(AttributeError):
-        view.lsn = 0  # type: ignore[misc]
+        view.lsn = 0  # type: ignore[misc]  # the point of the test
 
 
 def test_a_block_says_why_and_a_call_adds_its_own_reason() -> None:
