@@ -4,6 +4,8 @@ Rules this file keeps:
 
 - The signed assignment is looked at again on every call: a workload that is not assigned any more is refused at once.
 - There is no call by which a workload changes roles, snapshots, peers, trust or another cluster; it holds no writer.
+- Where the cluster fails closed, a workload gets neither configuration nor commands nor secrets: all of these rest on trust. It can still
+  report: what it says of itself needs no trust and gives none, and a node in trouble is the one whose reports are wanted (spec 8, 12).
 - A secret is resolved by the agent's resolver, for listed references only; its value is handed through, never kept or logged.
 
 In one process this is a matter of manners: Python code can reach any object it wants to. The boundary that holds is a process of
@@ -59,11 +61,14 @@ class Workload:
         self.__resolver = resolver
 
     def config(self) -> ServiceAssignment:
-        """The signed assignment: kind, version, desired state and references. Raises `NotAllowed` when it is gone."""
+        """The signed assignment: kind, version, desired state and references. Raises `NotAllowed` when it is gone, `FailClosed`."""
         return self.__service().assignment
 
     def wait_config(self, *, after: ServiceAssignment, timeout_s: float) -> ServiceAssignment:
-        """The assignment once it differs from `after`, or as it is after `timeout_s` seconds. Raises `NotAllowed` when it is gone."""
+        """The assignment once it differs from `after`, or as it is after `timeout_s` seconds.
+
+        Raises `NotAllowed` when it is gone, `FailClosed`.
+        """
         changed = threading.Condition()
 
         def tell(delivered: Delivered) -> None:
@@ -84,7 +89,8 @@ class Workload:
     ) -> Receipt:
         """Report state and version; with `command`, also what became of it ("done", "failed" or "ignored").
 
-        Both go into one frame. Raises `NotAllowed` when it is not assigned, `MisuseError` for a word that is none; then nothing was kept.
+        Both go into one frame, also where the cluster fails closed. Raises `NotAllowed` when it is not assigned, `MisuseError` for a
+        word that is none; then nothing was kept.
         """
 
         def decide(now: Now) -> tuple[Event, ...]:
@@ -99,8 +105,9 @@ class Workload:
         """The value of a secret that the signed assignment lists, from the agent's resolver; the answer is recorded, the value never.
 
         Raises `NotAllowed` where the reference is not listed, the cluster does not allow resolving now, or the agent gave no resolver;
-        `MisuseError` for what is no reference at all, which is not recorded either.
+        `FailClosed`; `MisuseError` for what is no reference at all, which is not recorded either.
         """
+        self.__context.require_open()
         events: list[Event] = []
         is_open = self.__resolver is not None and self.__boundary.is_allowed(Operation.RESOLVE_SECRET)
 
@@ -115,7 +122,10 @@ class Workload:
         return self.__resolver(self.__id, reference)
 
     def commands(self) -> tuple[ServiceCommand, ...]:
-        """Commands that wait for this workload, oldest first; `report(command=...)` says what became of one."""
+        """Commands that wait for this workload, oldest first; `report(command=...)` says what became of one.
+
+        Raises `NotAllowed` when it is not assigned, `FailClosed`.
+        """
         return self.__service().commands
 
     def __view(self) -> ServicesView:

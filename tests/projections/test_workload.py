@@ -357,17 +357,41 @@ def test_no_call_of_a_workload_changes_any_other_class() -> None:
     assert other_classes(it.cluster) == before
 
 
-def test_where_the_cluster_fails_closed_a_workload_gets_neither_configuration_nor_secrets() -> None:
+def failed_closed() -> Ready:
+    """A cluster that assigns workloads and whose identity is damaged."""
     it = staffed()
+    it.cluster.services.command("svc-a", "restart")
     it.cluster.identity.request(node_id="node-1", membership_id="m-1")
     it.kit.store.close()
     it.kit.filesystem = it.kit.filesystem.kill()
     (path,) = names(it.kit.filesystem, f"{FOLDER}/identity", part="document-")
     flip_bit(it.kit.filesystem, path)
     it.kit.open()
-    mine = workload(it)
-    for call in (mine.config, mine.commands):
-        with pytest.raises(FailClosed):
+    return it
+
+
+def test_where_the_cluster_fails_closed_a_workload_gets_neither_configuration_nor_commands_nor_secrets() -> None:
+    it = failed_closed()
+    mine, before = workload(it), (it.cluster.digest(), it.cluster._core.journal.durable_lsn)
+    config = make_service("svc-a")
+    calls: tuple[Callable[[], object], ...] = (
+        mine.config, mine.commands, lambda: mine.wait_config(after=config, timeout_s=0), lambda: mine.secret(LISTED),
+        lambda: mine.secret("secret:other"),
+    )  # fmt: skip
+    for call in calls:
+        with pytest.raises(FailClosed) as caught:
             call()
-    with pytest.raises(NotAllowed):
-        mine.secret(LISTED)
+        assert caught.value.reason == "identity_damaged"
+    assert (it.cluster.digest(), it.cluster._core.journal.durable_lsn) == before
+
+
+def test_where_the_cluster_fails_closed_a_workload_still_reports_and_says_what_became_of_its_command() -> None:
+    it = failed_closed()
+    before = other_classes(it.cluster)
+    (command,) = it.cluster.services.assigned()[0].commands
+    assert workload(it).report(state="running", command=command).durable
+    it.kit.power_cut()
+    service = it.cluster.services.assigned()[0]
+    assert service.reported is not None and service.reported.state == "running"
+    assert (service.commands, service.last_command and service.last_command.outcome) == ((), "done")
+    assert other_classes(it.cluster) == before
