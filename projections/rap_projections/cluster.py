@@ -42,7 +42,7 @@ from rap_projections.subscriptions import Delivered, Subscription
 from rap_projections.telemetry_calls import Hints, Telemetry
 from rap_projections.update_calls import Updates
 from rap_projections.witness_floors import never_lower, witness_floors
-from rap_projections.workload import Boundary, Resolver, Workload
+from rap_projections.workload import Resolver, Workload
 
 
 class ClusterState:
@@ -137,11 +137,7 @@ class ClusterState:
     def workload(self, service_id: str, *, resolver: Resolver | None = None) -> Workload:
         """The five calls that workload `service_id` has; `resolver` is the agent's way to secrets. Every call checks the assignment."""
         changed = {"AssignmentsApplied", "ServiceRemoved"}
-        boundary = Boundary(
-            is_allowed=lambda operation: self.allows(operation).ok,
-            subscribe=lambda callback: self.subscribe(callback, kinds=changed),
-        )
-        return Workload(self._context, service_id, boundary, resolver)
+        return Workload(self._context, service_id, lambda callback: self.subscribe(callback, kinds=changed), resolver)
 
     def activation(self, scope: str, *, source: str = "agent") -> Activation:
         """The six steps of an activation one by one, as a context manager."""

@@ -13,7 +13,7 @@ Example::
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from rap_journal.clock import Instant
 from rap_journal.errors import DamageError, FailClosed, StateStoreError
@@ -31,6 +31,7 @@ from rap_projections.operations import Allowed, Operation, decide_allowed
 from rap_projections.peer_observations import ObservationBuffer, PeersObserved
 from rap_projections.policy import EffectivePolicy, Policy, effective
 from rap_projections.receipts import Context, Receipt
+from rap_projections.refusal_log import Unsaid
 from rap_projections.refusals import RefusedError
 from rap_projections.snapshots import HeldSnapshot
 from rap_projections.stored_document import StoredDocument
@@ -54,6 +55,7 @@ class ClusterContext:
         self._touched_peers: set[int] = set()
         self._trust: TrustView | None = None
         self._buffer_lock = threading.Lock()
+        self._unsaid = Unsaid()
         self.buffer: ObservationBuffer
 
     @property
@@ -71,9 +73,44 @@ class ClusterContext:
         self.buffer = ObservationBuffer(self.state[PEERS], failures_max=self.policy.failures_per_peer_max)
         self.core.ride_along(self._drain, lambda: self.buffer.oldest_us)
 
-    def execute(self, subject: str | None, decide: Decide, context: Context | None = None, *, durable: bool = False) -> Receipt:
+    def execute(
+        self,
+        subject: str | None,
+        decide: Decide,
+        context: Context | None = None,
+        *,
+        durable: bool = False,
+        may_use_reserve: bool = True,
+    ) -> Receipt:
         """`JournaledState.execute`."""
-        return self.core.execute(subject, decide, context, durable=durable)
+        return self.core.execute(subject, decide, context, durable=durable, may_use_reserve=may_use_reserve)
+
+    def coalesce(
+        self,
+        subject: str,
+        key: Hashable,
+        decide: Callable[[Now, int], Sequence[Event]],
+        context: Context | None = None,
+    ) -> Receipt:
+        """Decide about something that may happen any number of times, and never take the space reserve for it (trust, 12).
+
+        `decide` is told how often `key` happened since the last event, this time included, and says whether one is due. Raises what
+        `execute` raises; what was not written then is counted on.
+        """
+        times = 0
+
+        def counted(now: Now) -> Sequence[Event]:
+            nonlocal times
+            times = self._unsaid.times(key) + 1
+            events = decide(now, times)
+            self._unsaid.add(key)
+            return events
+
+        receipt = self.core.execute(subject, counted, context, may_use_reserve=False)
+        if receipt.changed:
+            with self.core.lock:
+                self._unsaid.said(key, times)
+        return receipt
 
     def note_committed(self, records: Sequence[Record]) -> None:
         """Remember whose routes may have changed."""

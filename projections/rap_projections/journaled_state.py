@@ -159,7 +159,15 @@ class JournaledState:
         """Node time now, microseconds."""
         return self._node_time.at(self.machine.clock.now())
 
-    def execute(self, subject: str | None, decide: Decide, context: Context | None = None, *, durable: bool = False) -> Receipt:
+    def execute(
+        self,
+        subject: str | None,
+        decide: Decide,
+        context: Context | None = None,
+        *,
+        durable: bool = False,
+        may_use_reserve: bool = True,
+    ) -> Receipt:
         """Decide on durable state and write what follows.
 
         Args:
@@ -167,6 +175,7 @@ class JournaledState:
             decide: pure; raises what it refuses, and then nothing was written.
             context: cause, actor and trace id of the call.
             durable: wait also for classes that are batched.
+            may_use_reserve: whether strict and sync classes may take the space reserve; not for what somebody may ask for at will.
 
         Raises what `decide` raises; `MisuseError` for what cannot be written down, and after closing; `NoSpace`, `OutcomeUnknown`,
         `Poisoned`, `FailClosed`.
@@ -182,7 +191,7 @@ class JournaledState:
                     events = decide(now)
                     if not events:
                         return UNCHANGED
-                    tickets, must_wait = self._submit(events, now, origin)
+                    tickets, must_wait = self._submit(events, now, origin, may_use_reserve=may_use_reserve)
                     if subject is not None:
                         self._subjects[subject] = tickets[-1]
                     full = self._note_queued(tickets[-1])
@@ -353,7 +362,7 @@ class JournaledState:
                 reason="bad_cause",
             )
 
-    def _submit(self, events: Sequence[Event], now: Now, origin: Origin) -> tuple[list[Ticket], bool]:
+    def _submit(self, events: Sequence[Event], now: Now, origin: Origin, *, may_use_reserve: bool) -> tuple[list[Ticket], bool]:
         """Queue events in order, strict ones in frames of their own. Returns the tickets and whether the caller must wait."""
         for event in events:
             encode(event)
@@ -369,7 +378,7 @@ class JournaledState:
             if end == len(events) or (levels[end] is Durability.STRICT) is not strict:
                 # What was refused is worth recording, but never the space reserve (trust, 12).
                 needed = [levels[index] for index in range(start, end) if records[index].category != Category.REFUSAL]
-                privileged = max(needed, default=Durability.CACHE) is not Durability.CACHE
+                privileged = may_use_reserve and max(needed, default=Durability.CACHE) is not Durability.CACHE
                 tickets.append(self.journal.submit(records[start:end], strict=strict, privileged=privileged))
                 start = end
         return tickets, True

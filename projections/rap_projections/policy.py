@@ -55,7 +55,8 @@ class Policy:
         quarantine_bytes_max: bytes kept in the quarantine of one cluster.
         previous_snapshots_max: previous documents kept per scope.
         pending_age_s_max: age at which a pending document or update is dropped.
-        refusal_interval_s: shortest time between two refusal events of the same source, subject and reason.
+        refusal_interval_s: shortest time between two refusal events of the same source, subject and reason, and between two events that say
+            that a workload was granted the same secret.
         contact_silence_s: time without any successful contact after which the node counts as cut off.
         peers_max: peers in the cache.
         failures_per_peer_max: recent failures kept per peer.

@@ -20,11 +20,11 @@ from rap_projections.event_kinds import Event
 from rap_projections.node_time import Now
 from rap_projections.policy import EffectivePolicy
 from rap_projections.refusal_log import is_due
-from rap_projections.refusals import NotAllowed
+from rap_projections.refusals import NotAllowed, NotValidated
 from rap_projections.service_events import (
     AssignmentsApplied,
     CommandTaken,
-    SecretDecided,
+    SecretAllowed,
     ServiceCommanded,
     ServiceRefused,
     ServiceRemoved,
@@ -93,22 +93,38 @@ def decide_command_taken(services: ServicesView, service_id: str, *, command_lsn
     return (CommandTaken(service_id, command_lsn, outcome),) if waits else ()
 
 
-def decide_secret(services: ServicesView, service_id: str, *, reference: str, is_open: bool) -> tuple[Event, ...]:
-    """Decide whether a workload may have this secret resolved: its signed assignment must list it, and the gate be open.
-
-    `is_open`: whether the cluster allows resolving secrets just now. The answer is the event's `is_allowed`.
-    Raises `MisuseError` for a text that is no reference: the journal is no place for whatever a workload comes up with (spec 10).
-    """
-    assignment = _assigned(services, service_id).assignment
-    if not _REFERENCE.fullmatch(reference):
+def check_reference(reference: object) -> None:
+    """Raise `MisuseError` for what is no reference: the journal is no place for whatever a workload comes up with (spec 10)."""
+    if not (isinstance(reference, str) and _REFERENCE.fullmatch(reference)):
         raise MisuseError(
             "a reference is kind:id of at most 97 characters of a-z, 0-9 and . _ -; nothing was recorded.",
             state_class="services",
             reason="reference",
         )
-    if reference not in assignment.resource_refs:
-        return (SecretDecided(service_id, reference, False, "not_listed"),)
-    return (SecretDecided(service_id, reference, is_open, "listed" if is_open else "gate_closed"),)
+
+
+def decide_secret(
+    services: ServicesView,
+    service_id: str,
+    *,
+    reference: str,
+    obstacle: str,
+    times: int,
+    now: Now,
+    policy: EffectivePolicy,
+) -> tuple[Event, ...]:
+    """Grant a workload this secret: its signed assignment must list the checked reference, and nothing may stand against it.
+
+    `obstacle`: what stands against resolving secrets just now; empty where nothing does. `times`: how many were granted since the
+    last event, this one included; while the interval of the same reference lasts, no event follows.
+    Raises `NotAllowed`, `NotValidated`.
+    """
+    service = _assigned(services, service_id)
+    if reference not in service.assignment.resource_refs or obstacle:
+        raise _no_secret(service_id, obstacle if reference in service.assignment.resource_refs else "not_listed")
+    last_us = next((grant.at_us for grant in service.secrets if grant.reference == reference), None)
+    is_quiet = last_us is not None and now.node_us - last_us < policy.refusal_interval_s * 1_000_000
+    return () if is_quiet else (SecretAllowed(service_id, reference, times),)
 
 
 def decide_refused(
@@ -137,6 +153,16 @@ def _assigned(services: ServicesView, service_id: str) -> ServiceView:
             reason="not_assigned",
         )
     return service
+
+
+def _no_secret(service_id: str, reason: str) -> NotAllowed | NotValidated:
+    error = NotValidated if reason == "not_validated" else NotAllowed
+    return error(
+        f"workload {service_id!r:.80} may not have that secret resolved ({reason}); nobody was asked for it. Its signed assignment and the "
+        "cluster's policy decide.",
+        state_class="services",
+        reason=reason,
+    )
 
 
 def _unknown(what: str, given: str, known: tuple[str, ...]) -> MisuseError:

@@ -70,7 +70,7 @@ class ServiceRefused(NamedTuple):
     """Something a workload asked for was refused.
 
     Attributes:
-        source: who asked.
+        source: who asked: "workload", or whoever spoke for it.
         service_id: the workload it was about.
         reason: a short stable word.
         times: how many since the last event of the same source, workload and reason.
@@ -84,21 +84,19 @@ class ServiceRefused(NamedTuple):
     digest: bytes
 
 
-@event_kind(55, state_class=SERVICES, category=Category.DECISION, sensitivity="name, name, open, open")
-class SecretDecided(NamedTuple):
-    """Whether a workload may have a secret resolved was decided.
+@event_kind(55, state_class=SERVICES, category=Category.DECISION, sensitivity="name, name, open")
+class SecretAllowed(NamedTuple):
+    """A workload may have a secret resolved that its assignment lists. One that may not is refused by `ServiceRefused`.
 
     Attributes:
         service_id: the workload.
         reference: the reference it asked for.
-        is_allowed: the answer.
-        reason: a short stable word.
+        times: how many since the last event of the same workload and reference.
     """
 
     service_id: str
     reference: str
-    is_allowed: bool
-    reason: str
+    times: int
 
 
 @event_kind(56, state_class=SERVICES, category=Category.EVICTION, sensitivity="name, open")

@@ -5,7 +5,7 @@ Rules this file keeps:
 - The workloads are those of the active services snapshot, no more and no fewer; a workload that is no longer listed goes with all
   that was kept of it (spec 7).
 - A report or command for a workload that is not listed changes nothing.
-- Commands wait until they are taken; the newest 16 per workload are kept.
+- Commands wait until they are taken; the newest 16 per workload are kept. Of secrets, one entry per listed reference is kept.
 
 Example::
 
@@ -25,7 +25,7 @@ from rap_projections.refusal_log import Refusal, noted
 from rap_projections.service_events import (
     AssignmentsApplied,
     CommandTaken,
-    SecretDecided,
+    SecretAllowed,
     ServiceCommanded,
     ServiceRefused,
     ServiceRemoved,
@@ -55,12 +55,11 @@ class ServiceCommand(NamedTuple):
     lsn: int
 
 
-class SecretDecision(NamedTuple):
-    """The last answer about a secret: fields as in `SecretDecided`, node time and LSN."""
+class SecretGrant(NamedTuple):
+    """A reference that the workload may have resolved, how often that was granted, and node time and LSN of the last event."""
 
     reference: str
-    is_allowed: bool
-    reason: str
+    times: int
     at_us: int
     lsn: int
 
@@ -73,7 +72,7 @@ class ServiceView(NamedTuple):
         reported: what it last reported.
         commands: commands that wait, oldest first.
         last_command: the last command that was taken.
-        last_secret: the last answer about a secret.
+        secrets: what was granted of the references that are listed now, the last event last.
         provenance: LSN that last changed each field.
     """
 
@@ -81,7 +80,7 @@ class ServiceView(NamedTuple):
     reported: ServiceReport | None = None
     commands: tuple[ServiceCommand, ...] = ()
     last_command: ServiceCommand | None = None
-    last_secret: SecretDecision | None = None
+    secrets: tuple[SecretGrant, ...] = ()
     provenance: Mapping[str, int] = NOTHING
 
 
@@ -105,7 +104,7 @@ def _assigned(before: ServicesView, event: AssignmentsApplied, record: Record, d
     # The scope of the snapshot was checked when it was activated: its body is the assignments.
     body: Any = () if event.content_id is None else documents.snapshot(event.content_id).body
     assignments: list[ServiceAssignment] = list(body)
-    services = {it.id: before.services.get(it.id, ServiceView(it))._replace(assignment=it) for it in assignments}
+    services = {it.id: _with_assignment(before.services.get(it.id, ServiceView(it)), it) for it in assignments}
     return before._replace(services=MappingProxyType(services), content_id=event.content_id)
 
 
@@ -139,16 +138,23 @@ def _refused(before: ServicesView, event: ServiceRefused, record: Record) -> Ser
     return before._replace(refusals=noted(before.refusals, Refusal(*event, record.node_us, record.node_us, record.lsn)))
 
 
-def _secret_decided(before: ServicesView, event: SecretDecided, record: Record) -> ServicesView:
+def _granted(before: ServicesView, event: SecretAllowed, record: Record) -> ServicesView:
     service = before.services.get(event.service_id)
-    if service is None:
+    if service is None or event.reference not in service.assignment.resource_refs:
         return before
-    decision = SecretDecision(event.reference, event.is_allowed, event.reason, record.node_us, record.lsn)
-    return _with_service(before, event.service_id, service._replace(last_secret=decision))
+    times = event.times + sum(it.times for it in service.secrets if it.reference == event.reference)
+    others = tuple(it for it in service.secrets if it.reference != event.reference)
+    grant = SecretGrant(event.reference, times, record.node_us, record.lsn)
+    return _with_service(before, event.service_id, service._replace(secrets=(*others, grant)))
 
 
 def _removed(before: ServicesView, event: ServiceRemoved, record: Record) -> ServicesView:
     return before._replace(services=without(before.services, event.service_id))
+
+
+def _with_assignment(before: ServiceView, assignment: ServiceAssignment) -> ServiceView:
+    secrets = tuple(it for it in before.secrets if it.reference in assignment.resource_refs)
+    return before._replace(assignment=assignment, secrets=secrets)
 
 
 def _with_service(before: ServicesView, service_id: str, after: ServiceView) -> ServicesView:
@@ -161,7 +167,7 @@ FOLDS = folds(
         ServiceCommanded: _commanded,
         CommandTaken: _taken,
         ServiceRefused: _refused,
-        SecretDecided: _secret_decided,
+        SecretAllowed: _granted,
         ServiceRemoved: _removed,
     },
     reading_documents={AssignmentsApplied: _assigned},

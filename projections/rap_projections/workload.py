@@ -7,6 +7,8 @@ Rules this file keeps:
 - Where the cluster fails closed, a workload gets neither configuration nor commands nor secrets: all of these rest on trust. It can still
   report: what it says of itself needs no trust and gives none, and a node in trouble is the one whose reports are wanted (spec 8, 12).
 - A secret is resolved by the agent's resolver, for listed references only; its value is handed through, never kept or logged.
+- However often a workload asks, it fills neither the history nor the disk: answers are written once per interval, with their number, and
+  nothing a workload causes takes the space reserve.
 
 In one process this is a matter of manners: Python code can reach any object it wants to. The boundary that holds is a process of
 its own.
@@ -18,18 +20,21 @@ Example::
     workload.report(state="running")
 """
 
+import hashlib
 import threading
 from collections.abc import Callable
-from typing import NamedTuple, NoReturn
+from contextlib import suppress
+from typing import NoReturn
 
+from rap_journal.errors import NoSpace
 from rap_projections import service_decisions as decisions
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.documents import ServiceAssignment
 from rap_projections.event_kinds import SERVICES, Event
 from rap_projections.node_time import Now
 from rap_projections.operations import Operation
-from rap_projections.receipts import Receipt
-from rap_projections.refusals import NotAllowed
+from rap_projections.receipts import Context, Receipt
+from rap_projections.refusals import NotAllowed, NotValidated
 from rap_projections.services import ServiceCommand, ServicesView, ServiceView
 from rap_projections.subscriptions import Delivered, Subscription
 
@@ -37,27 +42,22 @@ Resolver = Callable[[str, str], str]
 """The agent's way to a secret: (service id, reference) -> value. It may raise; what it raises reaches the workload."""
 
 
-class Boundary(NamedTuple):
-    """What the cluster lends a workload's view.
+Subscribe = Callable[[Callable[[Delivered], None]], Subscription]
+"""How the cluster lets a workload hear of changed assignments."""
 
-    Attributes:
-        is_allowed: whether an operation may go ahead now.
-        subscribe: told of every change of assignments.
-    """
-
-    is_allowed: Callable[[Operation], bool]
-    subscribe: Callable[[Callable[[Delivered], None]], Subscription]
+SOURCE = "workload"
+"""Who asked for what was refused here, as the refusal says."""
 
 
 class Workload:
     """What `cluster.workload(id)` is: five calls."""
 
-    __slots__ = ("__boundary", "__context", "__id", "__resolver")
+    __slots__ = ("__context", "__id", "__resolver", "__subscribe")
 
-    def __init__(self, context: ClusterContext, service_id: str, boundary: Boundary, resolver: Resolver | None) -> None:
+    def __init__(self, context: ClusterContext, service_id: str, subscribe: Subscribe, resolver: Resolver | None) -> None:
         self.__context = context
         self.__id = service_id
-        self.__boundary = boundary
+        self.__subscribe = subscribe
         self.__resolver = resolver
 
     def config(self) -> ServiceAssignment:
@@ -75,7 +75,7 @@ class Workload:
             with changed:
                 changed.notify_all()
 
-        subscription = self.__boundary.subscribe(tell)
+        subscription = self.__subscribe(tell)
         try:
             with changed:
                 # Assignments change for others too: what counts is whether this one did.
@@ -99,27 +99,34 @@ class Workload:
             taken = decisions.decide_command_taken(view, self.__id, command_lsn=command.lsn, outcome=outcome) if command else ()
             return (*taken, *reported)
 
-        return self.__context.execute(f"services/{self.__id}", decide, {"actor": f"workload:{self.__id}"[:64]})
+        return self.__context.execute(f"services/{self.__id}", decide, self.__myself(), may_use_reserve=False)
 
     def secret(self, reference: str) -> str:
         """The value of a secret that the signed assignment lists, from the agent's resolver; the answer is recorded, the value never.
 
         Raises `NotAllowed` where the reference is not listed, the cluster does not allow resolving now, or the agent gave no resolver;
-        `FailClosed`; `MisuseError` for what is no reference at all, which is not recorded either.
+        `NotValidated`; `FailClosed`; `NoSpace` where the answer cannot be recorded; `MisuseError` for what is no reference at all, which is
+        not recorded either.
         """
-        self.__context.require_open()
-        events: list[Event] = []
-        is_open = self.__resolver is not None and self.__boundary.is_allowed(Operation.RESOLVE_SECRET)
+        context, resolver = self.__context, self.__resolver
+        context.require_open()
+        decisions.check_reference(reference)
+        asked = context.ask(Operation.RESOLVE_SECRET)
 
-        def decide(now: Now) -> tuple[Event, ...]:
-            events[:] = decisions.decide_secret(self.__view(), self.__id, reference=reference, is_open=is_open)
-            return tuple(events)
+        def decide(now: Now, times: int) -> tuple[Event, ...]:
+            gate = context.allowed(Operation.RESOLVE_SECRET, now) if asked.ok else asked
+            obstacle = "no_resolver" if resolver is None else "" if gate.ok else gate.reason
+            return decisions.decide_secret(
+                self.__view(), self.__id, reference=reference, obstacle=obstacle, times=times, now=now, policy=context.policy
+            )
 
-        self.__context.execute(f"services/{self.__id}", decide, {"actor": f"workload:{self.__id}"[:64]})
-        _service, _reference, is_allowed, reason = events[0]
-        if not is_allowed or self.__resolver is None:
-            self.__refuse("resolve that secret", reason)
-        return self.__resolver(self.__id, reference)
+        try:
+            context.coalesce(f"services/{self.__id}", ("secret", self.__id, reference), decide, self.__myself())
+        except (NotAllowed, NotValidated) as refusal:
+            self.__record(refusal, reference.encode())
+            raise
+        assert resolver is not None
+        return resolver(self.__id, reference)
 
     def commands(self) -> tuple[ServiceCommand, ...]:
         """Commands that wait for this workload, oldest first; `report(command=...)` says what became of one.
@@ -127,6 +134,26 @@ class Workload:
         Raises `NotAllowed` when it is not assigned, `FailClosed`.
         """
         return self.__service().commands
+
+    def __myself(self) -> Context:
+        return {"actor": f"workload:{self.__id}"[:64]}
+
+    def __record(self, refusal: NotAllowed | NotValidated, asked: bytes) -> None:
+        """Write down that this workload was refused what its assignment does not give; who is not assigned leaves no trace."""
+        refusal.cluster = self.__context.cluster_id
+        reason = refusal.reason or "not_allowed"
+        if reason == "not_assigned":
+            return
+        digest = hashlib.sha256(asked).digest()
+
+        def decide(now: Now, times: int) -> tuple[Event, ...]:
+            return decisions.decide_refused(
+                self.__view(), source=SOURCE, service_id=self.__id, reason=reason, times=times, digest=digest, now=now,
+                policy=self.__context.policy,
+            )  # fmt: skip
+
+        with suppress(NoSpace):
+            self.__context.coalesce("services/refused", (SOURCE, self.__id, reason), decide, self.__myself())
 
     def __view(self) -> ServicesView:
         view: ServicesView = self.__context.state.view(SERVICES)

@@ -20,7 +20,7 @@ VALUE = "correct-horse-battery-staple"
 ALLOWED = {"config", "wait_config", "report", "secret", "commands"}
 """Section 10: read configuration, report, request secrets, receive commands."""
 
-KINDS = {"ServiceReported", "CommandTaken", "SecretDecided"}
+KINDS = {"ServiceReported", "CommandTaken", "SecretAllowed", "ServiceRefused"}
 """The only events that a workload can cause."""
 
 

@@ -24,7 +24,7 @@ KINDS = {
     "UpdateStaged", "ArtifactVerified", "UpdateActivated", "UpdateConfirmed", "UpdateRolledBack", "UpdateDropped", "UpdateRefused",
     "OffersApplied", "CurrentVersionSeen", "CandidateDropped",
     # services: signed assignments, and what workloads say
-    "AssignmentsApplied", "ServiceReported", "ServiceCommanded", "CommandTaken", "ServiceRefused", "SecretDecided", "ServiceRemoved",
+    "AssignmentsApplied", "ServiceReported", "ServiceCommanded", "CommandTaken", "ServiceRefused", "SecretAllowed", "ServiceRemoved",
     # health: what this node sees of itself
     "ContactObserved", "DegradedEntered", "DegradedLeft", "HeartbeatSent", "PressureObserved", "PartitionFlagged", "DeadlineRenewed",
     "UptimeDebited", "ServicesSummarised", "QuarantineEvicted",

@@ -2,13 +2,15 @@
 
 import pytest
 
-from rap_journal.errors import MisuseError
+from rap_journal.errors import MisuseError, StateStoreError
 from rap_projections import services
 from rap_projections.documents import ServiceAssignment
+from rap_projections.event_kinds import Event
 from rap_projections.policy import Policy, effective
-from rap_projections.refusals import NotAllowed
+from rap_projections.refusals import NotAllowed, NotValidated
 from rap_projections.service_decisions import (
     COMMANDS,
+    check_reference,
     decide_assignments,
     decide_command,
     decide_command_taken,
@@ -19,7 +21,7 @@ from rap_projections.service_decisions import (
 from rap_projections.service_events import (
     AssignmentsApplied,
     CommandTaken,
-    SecretDecided,
+    SecretAllowed,
     ServiceCommanded,
     ServiceRefused,
     ServiceRemoved,
@@ -79,7 +81,7 @@ def test_who_is_not_assigned_can_neither_report_nor_be_told_nor_ask() -> None:
         lambda: decide_report(view, "svc-a", state="running"),
         lambda: decide_command(view, "svc-a", "stop"),
         lambda: decide_command_taken(view, "svc-a", command_lsn=1, outcome="done"),
-        lambda: decide_secret(view, "svc-a", reference="secret:s", is_open=True),
+        lambda: secret(assigned(b"one")),
     ):
         with pytest.raises(NotAllowed) as caught:
             call()
@@ -114,19 +116,46 @@ def test_a_command_is_taken_once() -> None:
         decide_command_taken(log.state.view, "svc-a", command_lsn=2, outcome="maybe")
 
 
+def secret(
+    log: ClassLog, *, reference: str = "secret:s", obstacle: str = "", times: int = 1, at_us: int = 0
+) -> tuple[Event, ...]:
+    policy = effective(Policy(refusal_interval_s=60), None)
+    return decide_secret(
+        log.state.view, "svc-a", reference=reference, obstacle=obstacle, times=times, now=at(at_us), policy=policy
+    )
+
+
 @pytest.mark.parametrize(
-    ("reference", "is_open", "answer"),
+    ("reference", "obstacle", "reason", "error"),
     [
-        ("secret:s", True, (True, "listed")),
-        ("secret:s", False, (False, "gate_closed")),
-        ("secret:other", True, (False, "not_listed")),
+        ("secret:s", "policy", "policy", NotAllowed),
+        ("secret:s", "not_validated", "not_validated", NotValidated),
+        ("secret:other", "", "not_listed", NotAllowed),
+        ("secret:other", "not_validated", "not_listed", NotAllowed),
     ],
 )
-def test_a_secret_is_for_who_is_assigned_it_while_the_gate_is_open(
-    reference: str, is_open: bool, answer: tuple[bool, str]
+def test_a_secret_is_for_who_is_assigned_it_while_nothing_stands_against_it(
+    reference: str, obstacle: str, reason: str, error: type[StateStoreError]
 ) -> None:
-    events = decide_secret(assigned().state.view, "svc-a", reference=reference, is_open=is_open)
-    assert events == (SecretDecided("svc-a", reference, *answer),)
+    with pytest.raises(error) as caught:
+        secret(assigned(), reference=reference, obstacle=obstacle)
+    assert (caught.value.reason, caught.value.state_class) == (reason, "services")
+
+
+def test_a_granted_secret_is_written_once_per_interval_with_the_number_of_times() -> None:
+    log = assigned()
+    first = secret(log)
+    assert first == (SecretAllowed("svc-a", "secret:s", 1),)
+    log.append(*first, node_us=0)
+    assert secret(log, times=9, at_us=60 * SECOND - 1) == ()
+    assert secret(log, times=10, at_us=60 * SECOND) == (SecretAllowed("svc-a", "secret:s", 10),)
+
+
+@pytest.mark.parametrize("reference", ["", "secret", "SECRET:s", "secret:" + "x" * 65, "secret:s\n", None, 7, ["secret:s"]])
+def test_what_is_no_reference_is_a_misuse(reference: object) -> None:
+    with pytest.raises(MisuseError) as caught:
+        check_reference(reference)
+    assert caught.value.reason == "reference"
 
 
 def test_refusals_are_written_once_per_interval() -> None:

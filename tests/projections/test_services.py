@@ -8,13 +8,13 @@ from rap_projections.lifecycle import ClassReset
 from rap_projections.service_events import (
     AssignmentsApplied,
     CommandTaken,
-    SecretDecided,
+    SecretAllowed,
     ServiceCommanded,
     ServiceRefused,
     ServiceRemoved,
     ServiceReported,
 )
-from rap_projections.services import COMMANDS_MAX, SecretDecision, ServiceCommand, ServiceReport, ServicesView
+from rap_projections.services import COMMANDS_MAX, SecretGrant, ServiceCommand, ServiceReport, ServicesView
 from tests.projections.class_log import ClassLog
 
 
@@ -27,6 +27,7 @@ def assignment(service_id: str, *, version: str = "1.0") -> ServiceAssignment:
 BODIES = {
     b"both": (assignment("svc-a"), assignment("svc-b")),
     b"newer": (assignment("svc-a", version="2.0"),),
+    b"bare": (assignment("svc-a")._replace(resource_refs=()),),
 }
 REPORT = ServiceReported("svc-a", "running", "1.0", "")
 
@@ -67,7 +68,7 @@ def test_what_is_said_about_a_stranger_changes_nothing() -> None:
         REPORT,
         ServiceCommanded("svc-a", "stop"),
         CommandTaken("svc-a", 1, "done"),
-        SecretDecided("svc-a", "secret:s", True, "listed"),
+        SecretAllowed("svc-a", "secret:s", 1),
     ]
     for event in strangers:
         assert after(AssignmentsApplied(b"both"), event._replace(service_id="svc-x")) == before
@@ -89,9 +90,16 @@ def test_the_newest_16_commands_wait() -> None:
     assert [it.lsn for it in after(AssignmentsApplied(b"both"), *commands).services["svc-a"].commands] == list(range(3, 19))
 
 
-def test_the_last_answer_about_a_secret_names_the_reference_alone() -> None:
-    view = after(AssignmentsApplied(b"both"), SecretDecided("svc-a", "secret:s", False, "gate_closed"))
-    assert view.services["svc-a"].last_secret == SecretDecision("secret:s", False, "gate_closed", 7, 2)
+def test_of_a_granted_secret_its_reference_is_kept_and_how_often_it_was_granted() -> None:
+    view = after(AssignmentsApplied(b"both"), SecretAllowed("svc-a", "secret:s", 1), SecretAllowed("svc-a", "secret:s", 41))
+    assert view.services["svc-a"].secrets == (SecretGrant("secret:s", 42, 7, 3),)
+
+
+def test_grants_are_kept_for_listed_references_alone_and_go_when_the_assignment_lists_them_no_longer() -> None:
+    granted = SecretAllowed("svc-a", "secret:s", 1)
+    assert after(AssignmentsApplied(b"both"), granted._replace(reference="secret:x")) == after(AssignmentsApplied(b"both"))
+    assert len(after(AssignmentsApplied(b"both"), granted, AssignmentsApplied(b"newer")).services["svc-a"].secrets) == 1
+    assert after(AssignmentsApplied(b"both"), granted, AssignmentsApplied(b"bare")).services["svc-a"].secrets == ()
 
 
 def test_a_removed_workload_is_gone_and_a_refusal_touches_none() -> None:

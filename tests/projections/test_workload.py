@@ -1,5 +1,6 @@
 """What a workload may do, and that nothing else comes of it."""
 
+import hashlib
 import logging
 import threading
 from collections.abc import Callable
@@ -7,16 +8,17 @@ from traceback import format_exception
 
 import pytest
 
-from rap_journal.errors import FailClosed, MisuseError
+from rap_journal.errors import FailClosed, MisuseError, NoSpace
 from rap_projections import ClusterState
 from rap_projections.event_kinds import CLUSTER_CLASSES, SERVICES, kind_of_type
 from rap_projections.operations import Operation
-from rap_projections.refusals import NotAllowed
-from rap_projections.service_events import CommandTaken, SecretDecided, ServiceReported
+from rap_projections.refusals import NotAllowed, NotValidated
+from rap_projections.service_events import CommandTaken, SecretAllowed, ServiceRefused, ServiceReported
 from rap_projections.subscriptions import Delivered, Subscription
 from rap_projections.testing.entries import make_service
-from rap_projections.workload import Boundary, Resolver, Workload
-from tests.projections.store_kit import FOLDER, Ready, crashed_at_every_operation, files, flip_bit, names, ready
+from rap_projections.trust_events import RestoreMarked
+from rap_projections.workload import Resolver, Workload
+from tests.projections.store_kit import FOLDER, Ready, crashed_at_every_operation, files, fill, flip_bit, names, ready
 
 VALUE = "correct-horse-battery-staple"
 LISTED = "secret:db"
@@ -62,7 +64,9 @@ def other_classes(cluster: ClusterState) -> dict[str, bytes]:
     return {spec.name: state.class_digest(spec.number) for spec in CLUSTER_CLASSES if spec is not SERVICES}
 
 
-REPORTED, TAKEN, SECRET = (kind_of_type(kind).number for kind in (ServiceReported, CommandTaken, SecretDecided))
+REPORTED, TAKEN, GRANTED, REFUSED = (
+    kind_of_type(kind).number for kind in (ServiceReported, CommandTaken, SecretAllowed, ServiceRefused)
+)
 
 
 def test_a_workload_has_five_calls_and_no_other() -> None:
@@ -192,7 +196,7 @@ class Waiting:
             subscribed.set()
             return self.subscription
 
-        self._mine = Workload(it.cluster._context, "svc-a", Boundary(lambda operation: False, subscribe), None)
+        self._mine = Workload(it.cluster._context, "svc-a", subscribe, None)
         self._before = self._mine.config()
         self.got: list[str | None] = []
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -246,8 +250,8 @@ def test_a_listed_secret_is_resolved_and_the_answer_is_recorded() -> None:
     lsn = it.cluster._core.journal.durable_lsn
     assert mine.secret(LISTED) == VALUE
     assert asked == [("svc-a", LISTED)]
-    (record,) = [record for record in it.cluster._core.history_after(lsn) if record.kind == SECRET]
-    assert (record.actor, tuple(record.body)) == ("workload:svc-a", ("svc-a", LISTED, True, "listed"))
+    (record,) = [record for record in it.cluster._core.history_after(lsn) if record.kind == GRANTED]
+    assert (record.actor, tuple(record.body)) == ("workload:svc-a", ("svc-a", LISTED, 1))
 
 
 def test_the_value_of_a_secret_is_in_no_file_log_repr_report_or_record(caplog: pytest.LogCaptureFixture) -> None:
@@ -275,8 +279,8 @@ def refusals() -> dict[str, tuple[Callable[[], Ready], Resolver | None, str, str
 
     return {
         "not listed": (staffed, answer, "secret:other", "not_listed"),
-        "the policy does not allow it": (lambda: staffed(policy=False), answer, LISTED, "gate_closed"),
-        "the agent gave no resolver": (staffed, None, LISTED, "gate_closed"),
+        "the policy does not allow it": (lambda: staffed(policy=False), answer, LISTED, "policy"),
+        "the agent gave no resolver": (staffed, None, LISTED, "no_resolver"),
     }
 
 
@@ -291,9 +295,9 @@ def test_a_refused_secret_is_recorded_as_refused_and_nobody_is_asked_for_it(what
             mine.secret(reference)
         assert (caught.value.reason, caught.value.cluster, caught.value.state_class) == (reason, "lab", "services")
 
-    assert [kind for kind in kinds(it, work) if kind == SECRET] == [SECRET]
-    last = it.cluster.services.assigned()[0].last_secret
-    assert last is not None and (last.reference, last.is_allowed, last.reason) == (reference, False, reason)
+    assert [kind for kind in kinds(it, work) if kind in (GRANTED, REFUSED)] == [REFUSED]
+    (refused,) = it.cluster.view().services.refusals
+    assert refused[:5] == ("workload", "svc-a", reason, 1, hashlib.sha256(reference.encode()).digest())
     # The first question about high-risk work pays for the time in advance (trust, 16): health may have moved, nothing else.
     after = other_classes(it.cluster)
     assert {name for name in after if after[name] != before[name]} <= {"health"}
@@ -322,8 +326,7 @@ def test_what_a_resolver_raises_reaches_the_workload_and_changes_nothing_else() 
 
     with pytest.raises(ConnectionError, match="the vault is sealed"):
         workload(it, resolver).secret(LISTED)
-    last = it.cluster.services.assigned()[0].last_secret
-    assert last is not None and last.is_allowed
+    assert [grant.reference for grant in it.cluster.services.assigned()[0].secrets] == [LISTED]
 
 
 def test_past_the_deadline_no_secret_is_resolved() -> None:
@@ -339,7 +342,7 @@ def test_past_the_deadline_no_secret_is_resolved() -> None:
     it.kit.clock.advance(seconds=1)
     with pytest.raises(NotAllowed) as caught:
         mine.secret(LISTED)
-    assert caught.value.reason == "gate_closed"
+    assert caught.value.reason == "deadline"
 
 
 def test_no_call_of_a_workload_changes_any_other_class() -> None:
@@ -353,7 +356,7 @@ def test_no_call_of_a_workload_changes_any_other_class() -> None:
         mine.secret(LISTED)
         mine.wait_config(after=mine.config(), timeout_s=0)
 
-    assert kinds(it, work) == [TAKEN, REPORTED, SECRET]
+    assert kinds(it, work) == [TAKEN, REPORTED, GRANTED]
     assert other_classes(it.cluster) == before
 
 
@@ -395,3 +398,51 @@ def test_where_the_cluster_fails_closed_a_workload_still_reports_and_says_what_b
     assert service.reported is not None and service.reported.state == "running"
     assert (service.commands, service.last_command and service.last_command.outcome) == ((), "done")
     assert other_classes(it.cluster) == before
+
+
+def test_however_often_a_workload_asks_for_secrets_the_answers_are_written_once_per_interval_and_counted() -> None:
+    it = staffed()
+    mine = workload(it)
+    it.cluster.allows(Operation.RESOLVE_SECRET)
+
+    def flood() -> None:
+        for number in range(200):
+            assert mine.secret(LISTED) == VALUE
+            with pytest.raises(NotAllowed):
+                mine.secret(f"secret:guess-{number}")
+
+    assert kinds(it, flood) == [GRANTED, REFUSED]
+    assert kinds(it, flood) == []
+    it.kit.clock.advance(seconds=61)
+    assert kinds(it, flood) == [GRANTED, REFUSED]
+    (grant,), (refused,) = it.cluster.services.assigned()[0].secrets, it.cluster.view().services.refusals
+    assert (grant.times, refused.times) == (401, 401)
+
+
+def test_nothing_a_workload_does_takes_the_space_reserve_and_no_secret_is_given_without_a_record() -> None:
+    it = staffed()
+    it.cluster.services.command("svc-a", "restart")
+    mine = workload(it)
+    (command,) = mine.commands()
+    fill(it)
+    before = it.cluster.digest(), it.cluster._core.journal.durable_lsn
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: mine.report(state="running"), lambda: mine.report(state="running", command=command), lambda: mine.secret(LISTED),
+    )  # fmt: skip
+    for call in calls:
+        with pytest.raises(NoSpace):
+            call()
+    with pytest.raises(NotAllowed) as caught:
+        mine.secret("secret:other")
+    assert caught.value.reason == "not_listed"
+    assert (it.cluster.digest(), it.cluster._core.journal.durable_lsn) == before
+    # What matters is written all the same.
+    assert it.cluster.health.partition("storage", on=True).durable
+
+
+def test_before_a_restore_is_validated_a_secret_is_refused_as_such() -> None:
+    it = staffed()
+    it.cluster._context.execute("trust", lambda now: (RestoreMarked("copy", b"", bytes(32)),))
+    with pytest.raises(NotValidated) as caught:
+        workload(it).secret(LISTED)
+    assert (caught.value.reason, caught.value.cluster) == ("not_validated", "lab")
