@@ -314,8 +314,14 @@ class WrongArtifact(RefusedError):
 class NotAllowed(StateStoreError):
     """Raised when policy or the present state does not allow an operation now; `allows` tells until when."""
 
-    action = "operator"
+    action: ClassVar[Action] = "operator"
     exit_code = 1
+
+
+class TooOften(NotAllowed):
+    """Raised when a workload reports something new more often than is kept; nothing of it was kept, and it may try again later."""
+
+    action = "retry"
 
 
 class NotValidated(StateStoreError):

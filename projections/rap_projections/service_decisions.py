@@ -20,7 +20,7 @@ from rap_projections.event_kinds import Event
 from rap_projections.node_time import Now
 from rap_projections.policy import EffectivePolicy
 from rap_projections.refusal_log import is_due
-from rap_projections.refusals import NotAllowed, NotValidated
+from rap_projections.refusals import NotAllowed, NotValidated, TooOften
 from rap_projections.service_events import (
     AssignmentsApplied,
     CommandTaken,
@@ -30,7 +30,7 @@ from rap_projections.service_events import (
     ServiceRemoved,
     ServiceReported,
 )
-from rap_projections.services import ServicesView, ServiceView
+from rap_projections.services import REPORT_US, REPORTS_AHEAD_US, ServicesView, ServiceView
 
 COMMANDS = ("start", "stop", "restart", "reload")
 OUTCOMES = ("done", "failed", "ignored")
@@ -69,6 +69,23 @@ def decide_report(
     if service.reported is not None and service.reported[:3] == (state, version, detail):
         return ()
     return (ServiceReported(service_id, state, version, detail),)
+
+
+def decide_own_report(
+    services: ServicesView, service_id: str, *, state: str, version: str = "", detail: str = "", now: Now
+) -> tuple[Event, ...]:
+    """`decide_report` for what a workload says of itself: 30 new reports at once, and one every 2 seconds from then on.
+
+    Raises `TooOften` for more. What the agent reports of a workload counts, and is never refused: a workload silences nobody.
+    """
+    events = decide_report(services, service_id, state=state, version=version, detail=detail)
+    if events and services.services[service_id].reports_until_us + REPORT_US > now.node_us + REPORTS_AHEAD_US:
+        raise TooOften(
+            f"workload {service_id!r:.80} reports something new too often; nothing was kept. Report again in {REPORT_US // 1_000_000} s.",
+            state_class="services",
+            reason="too_often",
+        )
+    return events
 
 
 def decide_command(services: ServicesView, service_id: str, command: str) -> tuple[Event, ...]:

@@ -32,6 +32,12 @@ from rap_projections.service_events import (
     ServiceReported,
 )
 
+REPORT_US = 2_000_000
+"""What a report takes off the time a workload has for reports. Part of the folds' meaning."""
+
+REPORTS_AHEAD_US = 60_000_000
+"""Time for reports that a workload may use at once. Part of the folds' meaning."""
+
 COMMANDS_MAX = 16
 """Commands that wait per workload; the oldest gives way. Part of the folds' meaning."""
 
@@ -70,6 +76,7 @@ class ServiceView(NamedTuple):
     Attributes:
         assignment: what is signed: kind, version, desired state, and its policy, resource, connector and vpn_connection references.
         reported: what it last reported.
+        reports_until_us: node time by which the workload will have waited for what it reported, `REPORT_US` for each.
         commands: commands that wait, oldest first.
         last_command: the last command that was taken.
         secrets: what was granted of the references that are listed now, the last event last.
@@ -81,6 +88,7 @@ class ServiceView(NamedTuple):
     commands: tuple[ServiceCommand, ...] = ()
     last_command: ServiceCommand | None = None
     secrets: tuple[SecretGrant, ...] = ()
+    reports_until_us: int = 0
     provenance: Mapping[str, int] = NOTHING
 
 
@@ -113,7 +121,8 @@ def _reported(before: ServicesView, event: ServiceReported, record: Record) -> S
     if service is None:
         return before
     report = ServiceReport(event.state, event.version, event.detail, record.node_us, record.lsn)
-    return _with_service(before, event.service_id, service._replace(reported=report))
+    until_us = min(max(service.reports_until_us, record.node_us) + REPORT_US, record.node_us + REPORTS_AHEAD_US)
+    return _with_service(before, event.service_id, service._replace(reported=report, reports_until_us=until_us))
 
 
 def _commanded(before: ServicesView, event: ServiceCommanded, record: Record) -> ServicesView:

@@ -7,8 +7,8 @@ Rules this file keeps:
 - Where the cluster fails closed, a workload gets neither configuration nor commands nor secrets: all of these rest on trust. It can still
   report: what it says of itself needs no trust and gives none, and a node in trouble is the one whose reports are wanted (spec 8, 12).
 - A secret is resolved by the agent's resolver, for listed references only; its value is handed through, never kept or logged.
-- However often a workload asks, it fills neither the history nor the disk: answers are written once per interval, with their number, and
-  nothing a workload causes takes the space reserve.
+- However often a workload asks, it fills neither the history nor the disk: answers are written once per interval, with their number, new
+  reports at most 30 a minute, and nothing a workload causes takes the space reserve.
 
 In one process this is a matter of manners: Python code can reach any object it wants to. The boundary that holds is a process of
 its own.
@@ -34,7 +34,7 @@ from rap_projections.event_kinds import SERVICES, Event
 from rap_projections.node_time import Now
 from rap_projections.operations import Operation
 from rap_projections.receipts import Context, Receipt
-from rap_projections.refusals import NotAllowed, NotValidated
+from rap_projections.refusals import NotAllowed, NotValidated, TooOften
 from rap_projections.services import ServiceCommand, ServicesView, ServiceView
 from rap_projections.subscriptions import Delivered, Subscription
 
@@ -89,17 +89,21 @@ class Workload:
     ) -> Receipt:
         """Report state and version; with `command`, also what became of it ("done", "failed" or "ignored").
 
-        Both go into one frame, also where the cluster fails closed. Raises `NotAllowed` when it is not assigned, `MisuseError` for a
-        word that is none; then nothing was kept.
+        Both go into one frame, also where the cluster fails closed. Raises `NotAllowed` when it is not assigned, `TooOften` when it said
+        something new 30 times in a minute, `MisuseError` for a word that is none, `NoSpace`; then nothing was kept.
         """
 
         def decide(now: Now) -> tuple[Event, ...]:
             view = self.__view()
-            reported = decisions.decide_report(view, self.__id, state=state, version=version, detail=detail)
+            reported = decisions.decide_own_report(view, self.__id, state=state, version=version, detail=detail, now=now)
             taken = decisions.decide_command_taken(view, self.__id, command_lsn=command.lsn, outcome=outcome) if command else ()
             return (*taken, *reported)
 
-        return self.__context.execute(f"services/{self.__id}", decide, self.__myself(), may_use_reserve=False)
+        try:
+            return self.__context.execute(f"services/{self.__id}", decide, self.__myself(), may_use_reserve=False)
+        except TooOften as refusal:
+            self.__record(refusal)
+            raise
 
     def secret(self, reference: str) -> str:
         """The value of a secret that the signed assignment lists, from the agent's resolver; the answer is recorded, the value never.
@@ -123,7 +127,7 @@ class Workload:
         try:
             context.coalesce(f"services/{self.__id}", ("secret", self.__id, reference), decide, self.__myself())
         except (NotAllowed, NotValidated) as refusal:
-            self.__record(refusal, reference.encode())
+            self.__record(refusal, reference)
             raise
         assert resolver is not None
         return resolver(self.__id, reference)
@@ -138,13 +142,13 @@ class Workload:
     def __myself(self) -> Context:
         return {"actor": f"workload:{self.__id}"[:64]}
 
-    def __record(self, refusal: NotAllowed | NotValidated, asked: bytes) -> None:
+    def __record(self, refusal: NotAllowed | NotValidated, asked: str = "") -> None:
         """Write down that this workload was refused what its assignment does not give; who is not assigned leaves no trace."""
         refusal.cluster = self.__context.cluster_id
         reason = refusal.reason or "not_allowed"
         if reason == "not_assigned":
             return
-        digest = hashlib.sha256(asked).digest()
+        digest = hashlib.sha256(asked.encode()).digest() if asked else b""
 
         def decide(now: Now, times: int) -> tuple[Event, ...]:
             return decisions.decide_refused(

@@ -7,13 +7,14 @@ from rap_projections import services
 from rap_projections.documents import ServiceAssignment
 from rap_projections.event_kinds import Event
 from rap_projections.policy import Policy, effective
-from rap_projections.refusals import NotAllowed, NotValidated
+from rap_projections.refusals import NotAllowed, NotValidated, TooOften
 from rap_projections.service_decisions import (
     COMMANDS,
     check_reference,
     decide_assignments,
     decide_command,
     decide_command_taken,
+    decide_own_report,
     decide_refused,
     decide_report,
     decide_secret,
@@ -62,6 +63,18 @@ def test_a_report_is_kept_when_it_says_something_new() -> None:
     log.append(*events)
     assert decide_report(log.state.view, "svc-a", state="failed", version="1.0", detail="out_of_memory") == ()
     assert decide_report(log.state.view, "svc-a", state="running") == (ServiceReported("svc-a", "running", "", ""),)
+
+
+def test_a_workload_has_a_minute_for_its_reports_and_each_takes_two_seconds_of_it() -> None:
+    log, states = assigned(), ("starting", "running")
+    for number in range(30):
+        log.append(*decide_own_report(log.state.view, "svc-a", state=states[number % 2], now=at(7)), node_us=7)
+    for now in (7, 7 + 2 * SECOND - 1):
+        with pytest.raises(TooOften):
+            decide_own_report(log.state.view, "svc-a", state="starting", now=at(now))
+    assert len(decide_own_report(log.state.view, "svc-a", state="starting", now=at(7 + 2 * SECOND))) == 1
+    assert decide_own_report(log.state.view, "svc-a", state="running", now=at(7)) == ()
+    assert len(decide_report(log.state.view, "svc-a", state="starting")) == 1
 
 
 @pytest.mark.parametrize(

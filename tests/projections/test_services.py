@@ -46,6 +46,12 @@ def test_the_workloads_are_those_of_the_signed_snapshot_with_all_their_reference
     assert view.services["svc-a"].provenance["assignment"] == 1
 
 
+def test_the_time_for_reports_is_used_up_by_each_and_never_by_more_than_there_is() -> None:
+    for reports, until_us in ((1, 7 + 2_000_000), (30, 7 + 60_000_000), (99, 7 + 60_000_000)):
+        view = after(AssignmentsApplied(b"both"), *[REPORT] * reports)
+        assert view.services["svc-a"].reports_until_us == until_us
+
+
 def test_a_newer_snapshot_keeps_the_reports_of_those_that_stay_and_drops_the_rest() -> None:
     view = after(AssignmentsApplied(b"both"), REPORT, AssignmentsApplied(b"newer"))
     assert list(view.services) == ["svc-a"]

@@ -12,7 +12,7 @@ from rap_journal.errors import FailClosed, MisuseError, NoSpace
 from rap_projections import ClusterState
 from rap_projections.event_kinds import CLUSTER_CLASSES, SERVICES, kind_of_type
 from rap_projections.operations import Operation
-from rap_projections.refusals import NotAllowed, NotValidated
+from rap_projections.refusals import NotAllowed, NotValidated, TooOften
 from rap_projections.service_events import CommandTaken, SecretAllowed, ServiceRefused, ServiceReported
 from rap_projections.subscriptions import Delivered, Subscription
 from rap_projections.testing.entries import make_service
@@ -446,3 +446,39 @@ def test_before_a_restore_is_validated_a_secret_is_refused_as_such() -> None:
     with pytest.raises(NotValidated) as caught:
         workload(it).secret(LISTED)
     assert (caught.value.reason, caught.value.cluster) == ("not_validated", "lab")
+
+
+def test_a_workload_that_reports_without_end_is_told_to_wait_and_silences_nobody() -> None:
+    it = staffed()
+    it.cluster.services.command("svc-a", "restart")
+    mine, states = workload(it), ("starting", "running")
+    (command,) = mine.commands()
+
+    def flood() -> None:
+        for number in range(30):
+            assert mine.report(state=states[number % 2]).changed
+        for _time in range(100):
+            with pytest.raises(TooOften) as caught:
+                mine.report(state="starting", command=command)
+            assert (caught.value.reason, caught.value.cluster, caught.value.action) == ("too_often", "lab", "retry")
+
+    assert kinds(it, flood) == [REPORTED] * 30 + [REFUSED]
+    assert mine.commands() == (command,)
+    # The same report again, an answer to a command, the agent's word, and other workloads are not affected.
+    assert not mine.report(state="running").changed
+    assert mine.report(state="running", command=command).changed
+    assert it.cluster.services.report("svc-a", state="failed").changed
+    assert it.cluster.workload("svc-b").report(state="running").changed
+    with pytest.raises(TooOften):
+        mine.report(state="running")
+    it.kit.clock.advance(seconds=2)
+    assert mine.report(state="running").changed
+
+
+def test_a_reboot_gives_a_workload_no_new_time_for_reports() -> None:
+    it = staffed()
+    for number in range(30):
+        workload(it).report(state=("starting", "running")[number % 2])
+    it.kit.power_cut()
+    with pytest.raises(TooOften):
+        workload(it).report(state="starting")
