@@ -6,7 +6,8 @@ Rules this file keeps:
 - A batch holds strict records or others, never both, and records that may use reserved space or others, never both; batches are
   written in the order in which they were opened.
 - Neighbours that are not strict share a frame where they fit, so that a reserve costs no syncs; when space is short they part.
-- A batch never outgrows a frame; a submission that alone would is refused before anything is queued.
+- A batch never outgrows a frame; a submission that alone would, or that holds what cannot be encoded, is refused before
+  anything is queued.
 
 Not thread-safe: the committer holds its lock around every call.
 
@@ -50,6 +51,10 @@ class Batch:
         """Whether that much more fits."""
         return self.rows + rows <= RECORDS_PER_FRAME_MAX and self.weight + weight <= WEIGHT_MAX
 
+    def takes(self, rows: int, weight: int, *, strict: bool, privileged: bool) -> bool:
+        """Whether records of that kind, and that much of them, may join."""
+        return self.strict is strict and self.privileged is privileged and self.has_room(rows, weight)
+
     def add(self, records: Sequence[Record], rows: int, weight: int) -> None:
         """Put `records` at the end."""
         self.records += records
@@ -83,10 +88,12 @@ class BatchQueue:
         """Queue `records` together. Raises `MisuseError`, with nothing queued, when they cannot share one frame, or are none."""
         if not records:
             raise MisuseError("no records were given; nothing was written.", reason="no_records")
-        rows = sum(record.rows for record in records)
-        weight = sum(map(weigh_record, records))
+        rows = weight = 0
+        for record in records:
+            rows += record.rows
+            weight += weigh_record(record)
         batch = self._batches[-1] if self._batches else None
-        if batch is None or (batch.strict, batch.privileged) != (strict, privileged) or not batch.has_room(rows, weight):
+        if batch is None or not batch.takes(rows, weight, strict=strict, privileged=privileged):
             batch = Batch(strict=strict, privileged=privileged)
             if not batch.has_room(rows, weight):
                 raise MisuseError(
@@ -133,12 +140,33 @@ def weigh_record(record: Record) -> int:
 
 
 def weigh(value: Any) -> int:
-    """A cheap upper bound of a value's encoded size in bytes."""
-    kind = type(value)
-    if kind is bytes:
+    """A cheap upper bound of a value's encoded size in bytes.
+
+    Raises `MisuseError` for what a record's body cannot hold: anything but arrays of texts, byte strings, 64-bit integers,
+    booleans and None.
+    """
+    if isinstance(value, str):
+        return _weigh_text(value)
+    if isinstance(value, bytes):
         return len(value) + 9
-    if kind is str:
-        return 4 * len(value) + 9
-    if isinstance(value, int) or value is None:
+    if value is None:
         return 9
-    return 9 + sum(map(weigh, value))
+    if isinstance(value, int):
+        if not -(1 << 63) <= value < 1 << 63:
+            raise MisuseError("an integer beyond 64 bits has no place in a record; nothing was written.", reason="type")
+        return 9
+    if isinstance(value, (tuple, list)):
+        total = 9
+        for item in value:
+            total += weigh(item)
+        return total
+    raise MisuseError(f"a value of type {type(value).__name__} has no place in a record; nothing was written.", reason="type")
+
+
+def _weigh_text(text: str) -> int:
+    if text.isascii():
+        return len(text) + 9
+    try:
+        return len(text.encode()) + 9
+    except UnicodeEncodeError:
+        raise MisuseError("a text that is not Unicode has no place in a record; nothing was written.", reason="type") from None

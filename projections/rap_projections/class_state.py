@@ -121,16 +121,16 @@ def without(mapping: Mapping[Key, Entry], *keys: Key) -> Mapping[Key, Entry]:
 
 def stamped(before: View, after: View, lsn: int) -> View:
     """`after`, with `lsn` as the provenance of every field in which it differs from `before`, and of every such field of its entries."""
-    fields: dict[str, Any] = {}
-    noted: dict[str, int] = {}
+    fields: list[Any] = []
+    noted = dict(_provenance(before))
     for name, old, new in zip(_fields(after), before, after, strict=True):
-        if new is old or name == "provenance":
-            continue
         # Every mapping of a view is a proxy: asking for that is much sooner answered than asking for a `Mapping`.
-        fields[name] = _stamped_entries(old, new, lsn) if isinstance(new, MappingProxyType) else new
-        if fields[name] != old:
+        is_changed_mapping = new is not old and isinstance(new, MappingProxyType) and name != "provenance"
+        field = _stamped_entries(old, new, lsn) if is_changed_mapping else new
+        if field is not old and name != "provenance" and field != old:
             noted[name] = lsn
-    return _with_provenance(after, fields, {**_provenance(before), **noted})
+        fields.append(MappingProxyType(noted) if name == "provenance" else field)
+    return _made_like(after, fields)
 
 
 def packed(value: Any) -> Any:
@@ -163,6 +163,12 @@ def _fields(view: Any) -> tuple[str, ...]:
 def _provenance(view: Any) -> Mapping[str, int]:
     provenance: Mapping[str, int] = view.provenance
     return provenance
+
+
+def _made_like(view: View, fields: list[Any]) -> View:
+    named: Any = type(view)
+    made: View = named._make(fields)
+    return made
 
 
 def _with_provenance(view: View, fields: Mapping[str, Any], provenance: Mapping[str, int]) -> View:

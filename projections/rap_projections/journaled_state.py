@@ -22,9 +22,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from rap_journal.batches import Ticket
+from rap_journal.batches import Ticket, weigh
 from rap_journal.clock import Clock, Instant
-from rap_journal.deterministic_cbor import encode
 from rap_journal.errors import CursorDiverged, HistoryGone, MisuseError, NoSpace, Poisoned
 from rap_journal.filesystem import Directory
 from rap_journal.journal import Journal, Setup, Unlocked, unlock
@@ -364,8 +363,11 @@ class JournaledState:
 
     def _submit(self, events: Sequence[Event], now: Now, origin: Origin, *, may_use_reserve: bool) -> tuple[list[Ticket], bool]:
         """Queue events in order, strict ones in frames of their own. Returns the tickets and whether the caller must wait."""
+        if len(events) == 1:
+            return self._submit_one(events[0], now, origin)
+        # Whatever cannot be written down is refused before the first is queued.
         for event in events:
-            encode(event)
+            weigh(event)
         levels = [self._durability(event) for event in events]
         records = [self._record(event, now, origin) for event in events]
         if max(levels) is Durability.CACHE:
@@ -382,6 +384,12 @@ class JournaledState:
                 tickets.append(self.journal.submit(records[start:end], strict=strict, privileged=privileged))
                 start = end
         return tickets, True
+
+    def _submit_one(self, event: Event, now: Now, origin: Origin) -> tuple[list[Ticket], bool]:
+        record, level = self._record(event, now, origin), self._durability(event)
+        privileged = level is not Durability.CACHE and record.category != Category.REFUSAL
+        ticket = self.journal.submit((record,), strict=level is Durability.STRICT, privileged=privileged)
+        return [ticket], level is not Durability.CACHE
 
     def _durability(self, event: Event) -> Durability:
         """The kind's durability; an event that any class may carry takes that of the class."""

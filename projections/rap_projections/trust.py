@@ -148,7 +148,10 @@ class TrustView(NamedTuple):
 
     def trusted_s(self, uptime_s: int) -> int:
         """Low end of trusted time, seconds since 1970, when `uptime_s` seconds are used up; 0 before any signed instant."""
-        return max((seen.signed_s + max(0, uptime_s - seen.uptime_s) for seen in self.instants.values()), default=0)
+        low_end_s = 0
+        for signed_s, seen_uptime_s in self.instants.values():
+            low_end_s = max(low_end_s, signed_s + max(0, uptime_s - seen_uptime_s))
+        return low_end_s
 
 
 def higher(floor: Floor, other: Floor) -> Floor:

@@ -137,3 +137,11 @@ def test_draining_gives_all_batches_and_leaves_none() -> None:
     add(queue, "b", strict=True)
     assert queue.waiting() == queue.drain()
     assert len(queue) == 0 and queue.take() == []
+
+
+@pytest.mark.parametrize("value", [1 << 63, -(1 << 63) - 1, 1.5, "\ud800", {}, object(), [[("a", {1})]]])
+def test_what_a_record_cannot_hold_is_refused_with_nothing_queued(value: object) -> None:
+    queue = BatchQueue()
+    with pytest.raises(MisuseError) as caught:
+        queue.add([*ONE, record_of(HEALTH, [value])], strict=False, privileged=True)
+    assert (caught.value.reason, len(queue)) == ("type", 0)

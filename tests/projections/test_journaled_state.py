@@ -49,7 +49,7 @@ def test_events_of_a_cache_that_one_frame_cannot_hold_are_written_in_several() -
     fabric = Fabric("lab")
     cluster = kit.join(fabric)
     frames = cluster._core.journal.frames_written
-    destinations = [f"node-{number}" for number in range(5000)]
+    destinations = [f"node-{number:059}" for number in range(5000)]
     cluster.activate(fabric.routes([(destination, []) for destination in destinations]))
     # Activation, candidates, routes in two frames, and the version that is applied.
     assert cluster._core.journal.frames_written == frames + 5
