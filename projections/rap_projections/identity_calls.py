@@ -142,13 +142,13 @@ class Identity:
     def _record(self, refusal: RefusedError, certificate: bytes, source: str, context: Context) -> None:
         reason, digest = refusal.reason or refusal.rule, hashlib.sha256(certificate).digest()
 
-        def decide(now: Now) -> tuple[Event, ...]:
+        def decide(now: Now, times: int) -> tuple[Event, ...]:
             policy = self._context.policy
             return decide_refused(
-                self._view, source=source, subject="enroll", reason=reason, times=1, digest=digest, now=now, policy=policy
+                self._view, source=source, subject="enroll", reason=reason, times=times, digest=digest, now=now, policy=policy
             )
 
-        self._context.execute("identity/refused", decide, context)
+        self._context.coalesce("identity/refused", ("identity", source, reason), decide, context)
 
     def status(self) -> IdentityStatus:
         """How far enrollment has come."""

@@ -172,15 +172,15 @@ class Snapshots:
     def _record(self, refusal: RefusedError, document: bytes, source: str, context: Context) -> None:
         cluster = self._context
         digest = hashlib.sha256(document).digest()
-        scope = refusal.scope or "unknown"
+        scope, reason = refusal.scope or "unknown", refusal.reason or refusal.rule
 
-        def decide(now: Now) -> tuple[Event, ...]:
+        def decide(now: Now, times: int) -> tuple[Event, ...]:
             return decisions.decide_refused(
-                cluster.state.view(SNAPSHOTS), source=source, scope=scope, reason=refusal.reason or refusal.rule, rule=refusal.rule,
-                times=1, digest=digest, now=now, policy=cluster.policy,
+                cluster.state.view(SNAPSHOTS), source=source, scope=scope, reason=reason, rule=refusal.rule,
+                times=times, digest=digest, now=now, policy=cluster.policy,
             )  # fmt: skip
 
-        cluster.execute("snapshots/refused", decide, context)
+        cluster.coalesce("snapshots/refused", ("snapshots", source, scope, reason), decide, context)
         if isinstance(refusal, Equivocation):
             self._keep_evidence(refusal, document, context)
 

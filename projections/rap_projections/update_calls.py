@@ -128,14 +128,16 @@ class Updates:
         )
 
     def _record(self, refusal: RefusedError, subject: str, source: str, digest: bytes, context: Context) -> None:
-        def decide(now: Now) -> tuple[Event, ...]:
+        reason = refusal.reason or refusal.rule
+
+        def decide(now: Now, times: int) -> tuple[Event, ...]:
             return decisions.decide_refused(
-                self._view(), source=source, subject=subject, reason=refusal.reason or refusal.rule, times=1, digest=digest, now=now,
+                self._view(), source=source, subject=subject, reason=reason, times=times, digest=digest, now=now,
                 policy=self._context.policy,
             )  # fmt: skip
 
         with suppress(NoSpace):
-            self._context.execute("updates/refused", decide, context)
+            self._context.coalesce("updates/refused", ("updates", source, subject, reason), decide, context)
 
     def _view(self) -> UpdatesView:
         view: UpdatesView = self._context.state.view(UPDATES)
