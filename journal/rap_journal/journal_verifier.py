@@ -28,6 +28,7 @@ from rap_journal.layout import (
     checkpoint_name,
     keys_name,
     parse_checkpoint_name,
+    parse_ledger_name,
     parse_segment_name,
 )
 from rap_journal.markers import Marker, MarkerKind
@@ -40,6 +41,7 @@ from rap_journal.verify_files import (
     Look,
     check_class_folder,
     check_key_files,
+    check_ledger,
     check_marker,
     check_quarantine,
     check_spare,
@@ -75,6 +77,7 @@ class JournalVerifier:
         self._store_id = store_id
         self._anchors: dict[str, list[Anchor]] = {}
         self._listed: dict[str, set[int]] = {}
+        self._ledger_ends: list[tuple[str, Anchor]] = []
 
     def run(self, kind: MarkerKind | None, cluster: str | None) -> JournalSummary:
         """Look at everything. The order matters beside a live writer: checkpoints, then witness, then segments, so that whatever
@@ -121,14 +124,16 @@ class JournalVerifier:
         slots = _own_slots(witness, look)
         points = [slot.point.lsn for slot in slots]
         anchors = [anchor.lsn for anchors in self._anchors.values() for anchor in anchors]
-        # Beside a live writer a checkpoint vouches for nothing that the witness, read after it, does not.
-        expected = Expected(max(points if look.live else points + anchors, default=0), frozenset(points + anchors))
         path = path_of(self._root, JOURNAL)
         with self._findings.noting(path, Severity.DAMAGE), self._root.directory(JOURNAL) as folder:
+            self._ledger_ends = check_ledger(folder, look)
+            wanted = frozenset([*points, *anchors, *(end.lsn for _path, end in self._ledger_ends)])
+            # Beside a live writer a checkpoint vouches for nothing that the witness, read after it, does not.
+            expected = Expected(max(points if look.live else points + anchors, default=0), wanted)
             for name in folder.names():
                 if name == _NEXT and not look.live:
                     self._findings.add(path_of(folder, name), "leftover", Severity.HARMLESS)
-                elif parse_segment_name(name) is None and name not in (SPARE, _NEXT):
+                elif parse_segment_name(name) is None and parse_ledger_name(name) is None and name not in (SPARE, _NEXT):
                     self._findings.add(path_of(folder, name), "unexpected", Severity.CACHE_DAMAGE)
             check_spare(folder, look)
             if look.journal_id is None:
@@ -175,6 +180,9 @@ class JournalVerifier:
                 self._judge_anchor(spec, anchor, seen)
             self._judge_sets(spec)
             self._judge_reach(spec, seen)
+        for ledger_path, end in self._ledger_ends:
+            if _is_shown(end.lsn, seen) and end.digest not in {place.digest for place in seen.places.get(end.lsn, ())}:
+                self._findings.add(ledger_path, "other_history", Severity.CACHE_DAMAGE, offset=48)
 
     def _judge_heads(self, slot: Slot, ring: KeyRing, seen: SegmentsSeen, path: str) -> None:
         """Every strict record that the witness names must have been read, where it is kept. A head of zeros names none."""

@@ -27,6 +27,7 @@ KEY_FOLDERS = ("identity", "trust")
 
 _HOLDER = re.compile(rb"pid [0-9]{1,10} boot [0-9a-f]{32}")
 _SEGMENT = re.compile(r"([0-9]{8,12})-([0-9]{8,10})")
+_LEDGER = re.compile(r"ledger-([0-9]{16})-([0-9]{16})")
 _CHECKPOINT = re.compile(r"checkpoint-([0-9]{16})")
 _DOCUMENT = re.compile(r"document-([0-9a-f]{32})")
 _KEYS = re.compile(r"keys-([0-9]{8})")
@@ -42,6 +43,17 @@ def parse_segment_name(name: str) -> tuple[SegmentNumber, Epoch] | None:
     """Number and epoch of a segment's name, or None for any other name."""
     match = _SEGMENT.fullmatch(name)
     return (SegmentNumber(int(match[1])), Epoch(int(match[2]))) if match else None
+
+
+def ledger_name(first_lsn: int, last_lsn: int) -> str:
+    """Name, within the journal folder, of the ledger file that stands for these LSNs."""
+    return f"ledger-{first_lsn:016d}-{last_lsn:016d}"
+
+
+def parse_ledger_name(name: str) -> tuple[int, int] | None:
+    """First and last LSN of a ledger file's name, or None for any other name."""
+    match = _LEDGER.fullmatch(name)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def checkpoint_name(lsn: int) -> str:

@@ -1,4 +1,4 @@
-"""One container for every sealed file: checkpoints, signed documents, identity keys.
+"""One container for every sealed file: checkpoints, signed documents, identity keys, the ledger.
 
 Rules this file keeps:
 
@@ -12,11 +12,11 @@ Bytes::
     offset  size  name             meaning
          0     8  magic            "RAPSEAL1"
          8     2  version          1
-        10     1  purpose          1 checkpoint, 2 document, 3 identity key
-        11     1  class            number of the state class
+        10     1  purpose          1 checkpoint, 2 document, 3 identity key, 4 ledger
+        11     1  class            number of the state class, 0 in the ledger
         12     4  key_generation
         16    16  journal_id
-        32     8  lsn              of a checkpoint, else 0
+        32     8  lsn              of a checkpoint, last one of a ledger file, else 0
         40     4  epoch            of the frame that ends at lsn, else 0
         44     4  flags            bit 0 content compressed
         48    16  chain_digest     of the frame that ends at lsn, else zeros
@@ -32,6 +32,7 @@ Bytes::
 
 import hashlib
 import zlib
+from contextlib import suppress
 from typing import NamedTuple
 
 from rap_journal.errors import DamageError, FormatTooNew, MisuseError
@@ -49,7 +50,7 @@ from rap_journal.format import (
 from rap_journal.limits import CHECKPOINT_BYTES_MAX
 from rap_journal.sealing import KeyRing, Purpose, SealBroken
 
-PURPOSE_NUMBERS = {Purpose.CHECKPOINT: 1, Purpose.DOCUMENT: 2, Purpose.IDENTITY: 3}
+PURPOSE_NUMBERS = {Purpose.CHECKPOINT: 1, Purpose.DOCUMENT: 2, Purpose.IDENTITY: 3, Purpose.LEDGER: 4}
 _CONTENT_BYTES_MAX = CHECKPOINT_BYTES_MAX - SEALED_HEADER_BYTES - TAG_BYTES - SEALED_DIGEST_BYTES
 _PURPOSES = {number: purpose for purpose, number in PURPOSE_NUMBERS.items()}
 
@@ -160,9 +161,15 @@ def install_file(temporary: Directory, into: Directory, name: str, data: bytes) 
     part = f"{into.name.replace('/', '-')}-{name}"
     if temporary.status(part) is not None:
         temporary.unlink(part)
-    with temporary.create(part) as file:
-        file.write_at(0, data)
-        file.sync()
+    try:
+        with temporary.create(part) as file:
+            file.write_at(0, data)
+            file.sync()
+    except OSError:
+        # A full disk is not made fuller: the next wipe may be far away.
+        with suppress(OSError):
+            temporary.unlink(part)
+        raise
     temporary.rename(part, name, into)
     into.sync()
 

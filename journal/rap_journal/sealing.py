@@ -39,6 +39,7 @@ class Purpose(Enum):
     DOCUMENT = b"document"
     IDENTITY = b"identity"
     WITNESS = b"witness"
+    LEDGER = b"ledger"
 
 
 class SealBroken(StateStoreError):

@@ -4,7 +4,8 @@ Rules this file keeps:
 
 - Nothing is changed and no lock is taken. No key is needed; with keys, seals are opened too, and tampering shows.
 - In a cleanly closed store any changed bit is found, in whatever file, and so is any file that is shortened, swapped, renamed or
-  missing. Not seen: that a document is missing, or a checkpoint of a class that has another one, since only sealed records name those.
+  missing. Not seen: that a document is missing, or a checkpoint of a class that has another one, since only sealed records name those;
+  nor that a ledger file is, since the oldest ones go.
   Not judged: what stands under ``tmp/``, which means nothing. Of LOCK only the form is: it is empty after a clean close, and names
   the writer that was killed otherwise.
 - Beside a live writer nothing past a horizon is judged, and what is found counts only if a second look, later, finds it again:
@@ -16,7 +17,7 @@ How grave damage is, in exit codes (the worst wins; `verify_report.Severity`):
 6   torn tail: the last write of a crash, for which nothing vouches; the same for a witness slot, when the journal is ahead of the
     other slot and its last segment was still open.
 7   caches only: files of the folders of cache classes, frames that hold records of cache classes only, and what no state depends on:
-    the spare, quarantine, bytes behind a valid end, strangers among the files.
+    the spare, the ledger, quarantine, bytes behind a valid end, strangers among the files.
 8   everything else: files of strict and sync classes, marker, witness, keys, segment headers, and frames that hold or may hold records
     of such classes. The class mask in a frame's header counts only where the header check is right and the header accounts for all LSNs
     that are missing: a mask that is itself damaged says nothing. Sync classes count with the strict ones, since a lost flag (degraded,

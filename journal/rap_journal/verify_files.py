@@ -1,4 +1,4 @@
-"""Verification of everything in a journal's folder but its segments: marker, witness, keys, sealed files, quarantine, names.
+"""Verification of everything in a journal's folder but its segments: marker, witness, keys, sealed files, ledger, quarantine, names.
 
 Rules this file keeps:
 
@@ -42,6 +42,7 @@ from rap_journal.layout import (
     parse_keys_name,
     parse_quarantine_name,
 )
+from rap_journal.ledger import check_ledger_file, list_ledger, open_ledger
 from rap_journal.markers import Marker, read_marker
 from rap_journal.quarantine import read_piece
 from rap_journal.sealed_files import SealedFile, read_sealed_file, salt_of, unseal_file
@@ -228,6 +229,19 @@ def check_class_folder(folder: Directory, spec: ClassSpec, look: Look) -> list[A
     if not anchors:
         findings.add(folder.name, "no_checkpoint", damage, classes=(spec.name,))
     return anchors
+
+
+def check_ledger(folder: Directory, look: Look) -> list[tuple[str, Anchor]]:
+    """Check every ledger file in the folder of segments; returns the valid ones' paths, and where in the journal they end, oldest first."""
+    ends: list[tuple[str, Anchor]] = []
+    for span in list_ledger(folder):
+        path = path_of(folder, span.name)
+        with look.findings.noting(path, Severity.CACHE_DAMAGE, may_vanish=look.live):
+            file = check_ledger_file(folder, span, look.journal_id)
+            if look.ring is not None:
+                open_ledger(file, span, look.ring)
+            ends.append((path, Anchor(file.header.lsn, file.header.epoch, file.header.chain_digest)))
+    return ends
 
 
 def check_quarantine(folder: Directory, look: Look) -> None:

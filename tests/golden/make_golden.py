@@ -18,7 +18,9 @@ from typing import Any
 
 from rap_journal.checkpoints import Anchor, ClassContent
 from rap_journal.filesystem import Directory
+from rap_journal.inventory import take_inventory
 from rap_journal.journal import Journal, Setup, write_checkpoint_set
+from rap_journal.ledger import keep_in_ledger
 from rap_journal.markers import Marker, MarkerKind, ProviderKind
 from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.payload import StrictHeads
@@ -173,7 +175,7 @@ def first_life(writer: Writer) -> None:
 
 
 def second_life(writer: Writer, randomness: SeededRandomness) -> None:
-    """Recovery, documents, a checkpoint set, a few more frames, a clean close."""
+    """Recovery, documents, a checkpoint set, a few more frames, the ledger of a retiring that went no further, a clean close."""
     journal = writer.journal
     for spec, purpose, content in (
         (SNAPSHOTS, Purpose.DOCUMENT, b"a signed document, as received " * 4),
@@ -187,6 +189,11 @@ def second_life(writer: Writer, randomness: SeededRandomness) -> None:
     writer.checkpoint()
     writer.write(PEERS, ["node-18", 12600], category=Category.OBSERVATION)
     writer.write(TRUST, ["bundle", 2])
+    inventory = take_inventory(journal.folders.journal, JOURNAL_ID)
+    keep_in_ledger(
+        journal.folders, JOURNAL_ID, journal.keys.ring, inventory, last_lsn=inventory.chain[1].header.predecessor.last_lsn,
+        randomness=SeededRandomness("golden ledger"),
+    )  # fmt: skip
     journal.close()
 
 

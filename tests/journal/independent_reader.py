@@ -70,7 +70,7 @@ class IndependentReader:
         }
 
     def is_sealed(self, name: str) -> bool:
-        return name.split("/")[1].startswith(("checkpoint-", "document-"))
+        return name.split("/")[1].startswith(("checkpoint-", "document-", "ledger-"))
 
     def read_marker(self) -> dict[str, Any]:  # 5
         data = self.files["MARKER"]
@@ -249,15 +249,29 @@ class IndependentReader:
         ) = unpack("8sHBBI16sQII16sIIQQ32s8s", data)  # fmt: skip
         assert (magic, version, journal_id, stored_bytes) == (b"RAPSEAL1", 1, self.journal_id, len(data) - 160)
         assert data[-32:] == sha(data[:-32])
-        assert name == (f"checkpoint-{lsn:016}" if purpose == 1 else f"document-{salt[:16].hex()}")
-        word = (b"", b"checkpoint", b"document", b"identity")[purpose]
+        if purpose == 4:
+            assert name.endswith(f"-{lsn:016}") and state_class == 0
+        else:
+            assert name == (f"checkpoint-{lsn:016}" if purpose == 1 else f"document-{salt[:16].hex()}")
+        word = (b"", b"checkpoint", b"document", b"identity", b"ledger")[purpose]
         content = self.unseal(word, salt, data[:128] + name.encode(), data[128:-32])
         content = zlib.decompress(content) if flags & 1 else content
         assert len(content) == content_bytes
+        if purpose == 4:
+            shown: Any = self.read_ledger(content, name)
+        else:
+            shown = plain(cbor2.loads(content) if purpose == 1 else content)
         return {
             "path": path, "purpose": purpose, "class": state_class, "lsn": lsn, "epoch": epoch, "flags": flags,
-            "chain_digest": plain(chain_digest), "fold_set": fold_set, "content": plain(cbor2.loads(content) if purpose == 1 else content),
+            "chain_digest": plain(chain_digest), "fold_set": fold_set, "content": shown,
         }  # fmt: skip
+
+    def read_ledger(self, content: bytes, name: str) -> dict[str, Any]:  # 11 and 18
+        first_lsn, last_lsn, node_us, runs = cbor2.loads(content)
+        assert name == f"ledger-{first_lsn:016}-{last_lsn:016}"
+        records = [record for lsn, payload in runs for record in read_payload(payload, lsn)]
+        assert all(first_lsn <= record["lsn"] <= last_lsn and 1 <= record["category"] <= 4 for record in records)
+        return {"node_us": node_us, "records": records}
 
     def read_piece(self, path: str) -> dict[str, Any]:  # 12
         data = self.files[path]

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from rap_journal.filesystem import Directory
 from rap_journal.format import FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES
-from rap_journal.layout import JOURNAL, QUARANTINE, SPARE
+from rap_journal.inventory import take_inventory
+from rap_journal.layout import JOURNAL, QUARANTINE, SPARE, parse_ledger_name
+from rap_journal.ledger import keep_in_ledger
 from rap_journal.scanner import scan_segment, start_of
 from rap_journal.sealed_store import store_document
 from rap_journal.sealing import Purpose
@@ -51,7 +53,7 @@ def append_some(opened: Opened, start: int, count: int) -> None:
 
 @cache
 def sound_files() -> dict[str, bytes | None]:
-    """Its files: several segments of two openings, a cut with its piece in quarantine, two checkpoint sets, documents, a spare."""
+    """Its files: several segments of two openings, a cut with its piece in quarantine, two checkpoint sets, documents, a ledger, a spare."""
     filesystem, opened = new_journal()
     append_some(opened, 0, 14)
     opened.append(PEERS, ["torn", "y" * 200])
@@ -67,6 +69,10 @@ def sound_files() -> dict[str, bytes | None]:
     append_some(opened, 14, 10)
     opened.checkpoint()
     append_some(opened, 24, 6)
+    inventory = take_inventory(journal.folders.journal, JOURNAL_ID)
+    last_lsn = inventory.chain[1].header.first_lsn - 1
+    randomness = SeededRandomness("ledger")
+    keep_in_ledger(journal.folders, JOURNAL_ID, journal.keys.ring, inventory, last_lsn=last_lsn, randomness=randomness)
     journal.close()
     files = tree(filesystem)
     assert len(segments_in(files)) >= 4 and f"{JOURNAL}/{SPARE}" in files
@@ -114,6 +120,8 @@ def expected_of(name: str, data: bytes, offset: int) -> tuple[int, int]:
     folder = name.rpartition("/")[0]
     if name == f"{JOURNAL}/{SPARE}":
         return 7, offset
+    if folder == JOURNAL and parse_ledger_name(name.rpartition("/")[2]):
+        return 7, 0
     if folder == JOURNAL:
         if offset < SEGMENT_HEADER_BYTES:
             return 8, 0

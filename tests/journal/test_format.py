@@ -126,6 +126,7 @@ def test_the_names_of_files_are_those_of_the_layout() -> None:
     patterns = re.findall(r"^\| `([^`|]*\[[^`|]*)` \|", PAGE, re.MULTILINE)
     names = [
         layout.segment_name(SegmentNumber(7), Epoch(2)),
+        layout.ledger_name(17, 1234),
         layout.checkpoint_name(1234),
         layout.document_name(bytes(range(16))),
         layout.keys_name(1),

@@ -6,9 +6,11 @@ from rap_journal.layout import (
     checkpoint_name,
     document_name,
     keys_name,
+    ledger_name,
     parse_checkpoint_name,
     parse_document_name,
     parse_keys_name,
+    parse_ledger_name,
     parse_quarantine_name,
     parse_segment_name,
     quarantine_name,
@@ -35,6 +37,7 @@ def test_the_other_names_parse_to_what_they_were_made_from() -> None:
     assert parse_document_name(document_name(file_id)) == file_id
     assert parse_keys_name(keys_name(12345678)) == 12345678
     assert parse_quarantine_name(quarantine_name(7, 512, bytes(32))) == (7, 512)
+    assert parse_ledger_name(ledger_name(7, 10**15)) == (7, 10**15)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +69,16 @@ def test_a_name_that_is_not_ours_is_no_checkpoint(name: str) -> None:
 @pytest.mark.parametrize("name", ["document-", "document-" + "0" * 31, "document-" + "G" * 32, "document-" + "A" * 32])
 def test_a_name_that_is_not_ours_is_no_document(name: str) -> None:
     assert parse_document_name(name) is None
+
+
+@pytest.mark.parametrize("name", ["ledger-1-2", "ledger-0000000000000001", "ledger-0000000000000001-0000000000000002.bak"])
+def test_a_name_that_is_not_ours_is_no_ledger_file(name: str) -> None:
+    assert parse_ledger_name(name) is None
+
+
+def test_ledger_files_sort_like_their_lsns() -> None:
+    names = [ledger_name(first, last) for first, last in ((1, 5), (6, 99), (100, 10**15))]
+    assert names == sorted(names)
 
 
 def test_digits_of_other_alphabets_make_no_name_of_ours() -> None:
