@@ -187,11 +187,21 @@ class HistoryGone(StateStoreError):
 
     Attributes:
         oldest_lsn: the oldest LSN that can still be shown.
+        oldest_wall_us: wall time of the first record behind it, microseconds since 1970; None where that is not known.
     """
 
     action: ClassVar[Action] = "fix_call"
     exit_code: ClassVar[int] = 4
 
-    def __init__(self, message: str, *, oldest_lsn: int, cluster: str | None = None, lsn: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        oldest_lsn: int,
+        oldest_wall_us: int | None = None,
+        cluster: str | None = None,
+        lsn: int | None = None,
+    ) -> None:
         super().__init__(message, cluster=cluster, lsn=lsn, reason="before_floor")
+        self.oldest_wall_us = oldest_wall_us
         self.oldest_lsn = oldest_lsn

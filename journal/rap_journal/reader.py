@@ -16,17 +16,19 @@ Example::
 
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from rap_journal.checkpoints import LoadedCheckpoint, list_checkpoints, load_checkpoint
-from rap_journal.errors import HistoryGone, NoSuchRecord, StateStoreError
+from rap_journal.errors import DamageError, HistoryGone, NoSuchRecord, StateStoreError
 from rap_journal.filesystem import Directory, File
 from rap_journal.folders import JournalFolders
 from rap_journal.frames import Frame
 from rap_journal.inventory import Inventory, take_inventory
 from rap_journal.journal import Keys, Setup, open_key_ring
 from rap_journal.layout import WITNESS
+from rap_journal.ledger import list_ledger, read_ledger
 from rap_journal.markers import read_marker
 from rap_journal.records import Record
 from rap_journal.values import ClassSpec
@@ -114,26 +116,64 @@ class JournalReader:
     def checkpoint_before(self, spec: ClassSpec, lsn: int) -> LoadedCheckpoint:
         """The newest usable checkpoint of a class at or before `lsn`.
 
-        Raises `NoSuchRecord` beyond the horizon and `HistoryGone` before the history floor.
+        Raises `NoSuchRecord` beyond the horizon, `HistoryGone` before the history floor, and `DamageError` where there is history and
+        the class has no checkpoint that can be used.
         """
         if lsn > self.horizon.lsn:
             raise NoSuchRecord(
                 f"LSN {lsn} is beyond the horizon of {self._name}, which is at {self.horizon.lsn}.", cluster=self._name, lsn=lsn
             )
         folder = self.folders.classes.get(spec.number)
-        for candidate in reversed(list_checkpoints(folder)) if folder is not None else ():
+        listed = list_checkpoints(folder) if folder is not None else []
+        damage = None if listed else "missing"
+        for candidate in reversed(listed):
             if candidate <= lsn:
                 try:
                     assert folder is not None
                     return load_checkpoint(
                         folder, spec, candidate, self.keys.ring, self.keys.marker.journal_id, fold_set=self._setup.fold_set
                     )
-                except (StateStoreError, OSError):
-                    # Damaged, or dropped by the writer since it was listed.
-                    continue
-        raise HistoryGone(
-            f"no state of {self._name} at LSN {lsn} can be shown: history reaches back to LSN {self.horizon.oldest_lsn}.",
-            oldest_lsn=self.horizon.oldest_lsn,
+                except (StateStoreError, OSError) as error:
+                    damage = damage or _damage_told_by(error)
+        if damage is None or lsn < self.horizon.oldest_lsn:
+            raise self.history_gone(lsn)
+        raise DamageError(
+            f"no state of {self._name} at LSN {lsn} can be shown: the class {spec.name} has no whole checkpoint there ({damage}). "
+            "Ask for a later one; `rap-state verify` names the damaged files.",
+            cluster=self._name,
+            state_class=spec.name,
+            lsn=lsn,
+            reason=damage,
+        )
+
+    @property
+    def first_lsn(self) -> int:
+        """LSN of the oldest record whose segment is kept; one past the horizon where there is none."""
+        return self.inventory.chain[0].header.first_lsn if self.inventory.chain else self.horizon.lsn + 1
+
+    def ledger(self, after_lsn: int = 0, until_lsn: int | None = None) -> Iterator[Record]:
+        """What the ledger tells of records after `after_lsn`, up to `until_lsn`, whose segments are gone; oldest first.
+
+        Raises `DamageError` and `SealBroken` where a file of it is not what was written.
+        """
+        last = self.first_lsn - 1 if until_lsn is None else min(until_lsn, self.first_lsn - 1)
+        for span in list_ledger(self.folders.journal):
+            if span.last_lsn > after_lsn and span.first_lsn <= last:
+                # What the writer drops meanwhile is too old to be told.
+                with suppress(FileNotFoundError):
+                    told = read_ledger(self.folders.journal, span, self.keys.marker.journal_id, self.keys.ring).records
+                    yield from (record for record in told if after_lsn < record.lsn <= last)
+
+    def history_gone(self, lsn: int | None) -> HistoryGone:
+        """The error for a state at `lsn`, or at a time, from which the floor has moved away: it says from where on there is one."""
+        oldest_lsn = self.horizon.oldest_lsn
+        since = next((records[0] for _frame, records in self.records(oldest_lsn)), None)
+        when = f", {_when(since.wall_us)}" if since is not None else ""
+        what = "at that time" if lsn is None else f"at LSN {lsn}"
+        return HistoryGone(
+            f"no state of {self._name} {what} can be shown: history reaches back to LSN {oldest_lsn}{when}.",
+            oldest_lsn=oldest_lsn,
+            oldest_wall_us=since.wall_us if since is not None else None,
             cluster=self._name,
             lsn=lsn,
         )
@@ -173,3 +213,18 @@ class JournalReader:
             self._files.pop(name).close()
         for name in wanted - set(self._files):
             self._files[name] = self.folders.journal.open(name)
+
+
+def _damage_told_by(error: StateStoreError | OSError) -> str | None:
+    """A stable word for what is wrong with a checkpoint; None where nothing is: the writer dropped it, or other folds made it."""
+    if isinstance(error, StateStoreError):
+        return None if error.reason == "other_folds" else error.reason or "damaged"
+    return None if isinstance(error, FileNotFoundError) else "unreadable"
+
+
+def _when(wall_us: int) -> str:
+    """A wall time for people; clocks may say anything."""
+    try:
+        return datetime.fromtimestamp(wall_us // 1_000_000, UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return f"{wall_us} microseconds since 1970 by the clock"

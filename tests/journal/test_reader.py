@@ -274,6 +274,40 @@ def test_an_lsn_before_the_oldest_checkpoint_is_gone_with_the_floor_named() -> N
         with pytest.raises(HistoryGone) as caught:
             reader.checkpoint_before(HEALTH, 1)
         assert caught.value.oldest_lsn == 2
+        since = next(records[0] for _frame, records in reader.records(2))
+        assert caught.value.oldest_wall_us == since.wall_us == 1_767_000_000_000_000
+        assert "back to LSN 2, 2025-12-29T09:20:00+00:00." in str(caught.value)
+
+
+def test_where_history_reaches_and_a_class_has_no_whole_checkpoint_that_is_damage(checkpointed: JournalReader) -> None:
+    folder = checkpointed.folders.classes[PEERS.number]
+    for lsn in (0, 3, 4):
+        with folder.open(checkpoint_name(lsn), writable=True) as file:
+            file.write_at(140, b"rot")
+    with pytest.raises(DamageError) as caught:
+        checkpointed.checkpoint_before(PEERS, 5)
+    assert (caught.value.state_class, caught.value.lsn, caught.value.reason) == ("peers", 5, "bad_digest")
+    assert checkpointed.checkpoint_before(HEALTH, 5).anchor.lsn == 4
+
+
+def test_a_class_folder_that_is_empty_is_damage_and_no_history_that_went(checkpointed: JournalReader) -> None:
+    folder = checkpointed.folders.classes[PEERS.number]
+    for name in folder.names():
+        folder.unlink(name)
+    with pytest.raises(DamageError) as caught:
+        checkpointed.checkpoint_before(PEERS, 5)
+    assert (caught.value.state_class, caught.value.reason) == ("peers", "missing")
+
+
+def test_a_wall_clock_that_says_nonsense_is_quoted_as_it_is() -> None:
+    filesystem, opened = new_journal()
+    for number in range(3):
+        opened.append(HEALTH, [number], wall_us=2**62)
+        opened.checkpoint()
+    opened.journal.close()
+    files = without(tree(filesystem), *(f"{spec.name}/{checkpoint_name(0)}" for spec in SPECS))
+    with reader_of(plant(files), live=False) as reader, pytest.raises(HistoryGone, match=f"{2**62} microseconds since 1970"):
+        reader.checkpoint_before(HEALTH, 1)
 
 
 def test_a_damaged_or_dropped_checkpoint_gives_way_to_an_older_one(checkpointed: JournalReader) -> None:
