@@ -49,11 +49,11 @@ def test_events_of_a_cache_that_one_frame_cannot_hold_are_written_in_several() -
     fabric = Fabric("lab")
     cluster = kit.join(fabric)
     frames = cluster._core.journal.frames_written
-    destinations = [f"node-{number:059}" for number in range(5000)]
+    destinations = [f"node-{number:035}" for number in range(10_000)]
     cluster.activate(fabric.routes([(destination, []) for destination in destinations]))
     # Activation, candidates, routes in two frames, and the version that is applied.
     assert cluster._core.journal.frames_written == frames + 5
-    assert [cluster.routes.best(destination, channel="interactive") is None for destination in destinations] == [False] * 5000
+    assert [cluster.routes.best(destination, channel="interactive") is None for destination in destinations] == [False] * 10_000
     digest = cluster.digest()
     kit.kill()
     assert kit.store.cluster("lab").digest() == digest
