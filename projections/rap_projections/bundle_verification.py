@@ -35,7 +35,7 @@ from rap_projections.refusals import (
     WrongFingerprint,
 )
 from rap_projections.signed_document import SignedDocument, open_document
-from rap_projections.trust_view import trusted_roots
+from rap_projections.trust_in_force import trusted_roots
 from rap_projections.verified import MINT, VerifiedBundle
 
 BUNDLES_PER_CALL_MAX = 64

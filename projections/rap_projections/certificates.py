@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from rap_projections.identity import CertificateFacts
 from rap_projections.refusals import Malformed, NotForThisNode, Revoked, TooLarge, UnknownSigner, WrongCluster
-from rap_projections.trust_view import TrustView
+from rap_projections.trust_in_force import TrustInForce
 
 CERTIFICATE_BYTES_MAX = 16 << 10
 """Largest certificate that is looked at."""
@@ -41,7 +41,7 @@ def key_sha256(key: ec.EllipticCurvePublicKey) -> bytes:
     return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
 
 
-def read_certificate(data: bytes, trust: TrustView, *, node_id: str, membership_id: str) -> CertificateFacts:
+def read_certificate(data: bytes, trust: TrustInForce, *, node_id: str, membership_id: str) -> CertificateFacts:
     """What the certificate `data` (DER) says, if it was issued to this node. Raises a `RefusedError` that says what is wrong."""
     if len(data) > CERTIFICATE_BYTES_MAX:
         raise TooLarge(f"it has {len(data)} bytes", document_type=_KIND)
@@ -90,7 +90,7 @@ def _check_name(uri: str, cluster_id: str, node_id: str) -> None:
         raise NotForThisNode("its name is of another node", document_type=_KIND)
 
 
-def _check_issuer(certificate: x509.Certificate, trust: TrustView) -> None:
+def _check_issuer(certificate: x509.Certificate, trust: TrustInForce) -> None:
     for anchor in trust.trust_anchors:
         try:
             certificate.verify_directly_issued_by(x509.load_der_x509_certificate(anchor.certificate))

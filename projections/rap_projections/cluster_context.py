@@ -35,8 +35,8 @@ from rap_projections.refusal_log import Unsaid
 from rap_projections.refusals import RefusedError
 from rap_projections.snapshots import HeldSnapshot
 from rap_projections.stored_document import StoredDocument
-from rap_projections.trust import TrustView as TrustState
-from rap_projections.trust_view import TrustView
+from rap_projections.trust import TrustView
+from rap_projections.trust_in_force import TrustInForce
 from rap_projections.verification import Recipient, verify_kept_snapshot
 from rap_projections.verified import VerifiedBundle
 
@@ -53,7 +53,7 @@ class ClusterContext:
         self.policy: EffectivePolicy = effective(policy, None)
         self.fail_closed_reason: str | None = None
         self._touched_peers: set[int] = set()
-        self._trust: TrustView | None = None
+        self._trust: TrustInForce | None = None
         self._buffer_lock = threading.Lock()
         self._unsaid = Unsaid()
         self.buffer: ObservationBuffer
@@ -145,7 +145,7 @@ class ClusterContext:
                 reason=self.fail_closed_reason,
             )
 
-    def require_trust(self) -> TrustView:
+    def require_trust(self) -> TrustInForce:
         """The trust in force. Raises `FailClosed`."""
         self.require_open()
         if self._trust is None:
@@ -161,7 +161,7 @@ class ClusterContext:
 
         A bundle that is past its end stays in force: activations judge time themselves. Raises a `RefusedError` or `DamageError`.
         """
-        trust: TrustState = self.state.view(TRUST)
+        trust: TrustView = self.state.view(TRUST)
         if trust.bootstrap is None or not trust.chain:
             return
         chain = [self.shelf.load(TRUST, kept.stored) for kept in trust.chain]
@@ -173,7 +173,7 @@ class ClusterContext:
 
     def take_trust(self, bundle: VerifiedBundle) -> None:
         """Let `bundle` be the trust in force."""
-        self._trust = TrustView.of(bundle)
+        self._trust = TrustInForce.of(bundle)
 
     def load_policy(self) -> None:
         """Derive the effective policy from the operator's limits and the signed policy in force."""
@@ -223,7 +223,7 @@ class ClusterContext:
 
     def trusted_s(self, state: FoldedState, instant: Instant, boot_id: bytes) -> int:
         """Low end of trusted time, seconds since 1970."""
-        trust: TrustState = state.view(TRUST)
+        trust: TrustView = state.view(TRUST)
         return trust.trusted_s(state.view(HEALTH).used_s(instant, boot_id))
 
     def pay_uptime(self) -> Receipt:
@@ -251,7 +251,7 @@ class ClusterContext:
         """The one gate, without paying for the time; the caller holds the state's lock."""
         return decide_allowed(operation, self.state, self.policy, now, self.core.boot_id, self.fail_closed_reason)
 
-    def _bootstrap(self, data: bytes, trust: TrustState) -> VerifiedBundle:
+    def _bootstrap(self, data: bytes, trust: TrustView) -> VerifiedBundle:
         assert trust.bootstrap is not None
         return verify_bootstrap(data, cluster_id=self.cluster_id, expect=trust.bootstrap.fingerprint.hex(), trusted_s=None)
 

@@ -28,29 +28,29 @@ from rap_projections.refusals import (
     WrongGeneration,
 )
 from rap_projections.signed_document import SignedDocument
-from rap_projections.trust_view import TrustView
+from rap_projections.trust_in_force import TrustInForce
 from rap_projections.verified import VerifiedHead
 
 
-def authenticate(document: SignedDocument, view: TrustView) -> tuple[bytes, ...]:
+def authenticate(document: SignedDocument, trust: TrustInForce) -> tuple[bytes, ...]:
     """Kids of the keys that signed, sorted, if they may, are enough, and every signature verifies."""
-    keys = signer_keys(document, view)
-    check_threshold(document, view, keys)
+    keys = signer_keys(document, trust)
+    check_threshold(document, trust, keys)
     check_signatures(document, keys)
     return tuple(sorted(keys))
 
 
-def signer_keys(document: SignedDocument, view: TrustView) -> dict[bytes, bytes]:
+def signer_keys(document: SignedDocument, trust: TrustInForce) -> dict[bytes, bytes]:
     """Kid to public key of every key that claims to have signed; each must be one that may."""
     usage, content_id = _usage(document), document.content_id()
-    if view.is_content_revoked(content_id):
+    if trust.is_content_revoked(content_id):
         raise Revoked("what it says is revoked")
-    return {signature.kid: view.signer_key(signature.kid, usage, content_id) for signature in document.signatures}
+    return {signature.kid: trust.signer_key(signature.kid, usage, content_id) for signature in document.signatures}
 
 
-def check_threshold(document: SignedDocument, view: TrustView, keys: Mapping[bytes, bytes]) -> None:
+def check_threshold(document: SignedDocument, trust: TrustInForce, keys: Mapping[bytes, bytes]) -> None:
     """Raise `ThresholdNotMet` if fewer different keys signed than the bundle demands for this usage."""
-    threshold = view.threshold(_usage(document))
+    threshold = trust.threshold(_usage(document))
     if len(keys) < threshold:
         raise ThresholdNotMet(f"{len(keys)} of {threshold} keys have signed it")
 
@@ -61,9 +61,9 @@ def check_signatures(document: SignedDocument, keys: Mapping[bytes, bytes]) -> N
         document.verify(signature, keys[signature.kid])
 
 
-def check_generation(header: SnapshotHeader, view: TrustView, scope: Scope) -> None:
+def check_generation(header: SnapshotHeader, trust: TrustInForce, scope: Scope) -> None:
     """Raise `WrongGeneration` or `BelowMinimum` unless the version is one that the bundle lets be used."""
-    minimum = view.minimum(scope)
+    minimum = trust.minimum(scope)
     if header.version.generation != minimum.generation:
         raise WrongGeneration(f"its generation is {header.version.generation}, the bundle sets {minimum.generation}")
     if header.version < minimum:
@@ -86,13 +86,13 @@ def is_at_floor(header: SnapshotHeader, content_id: bytes, floor: Floor) -> bool
 
 
 def check_head(
-    document: SignedDocument, header: SnapshotHeader, scope: Scope, view: TrustView, head: VerifiedHead | None, trusted_s: int
+    document: SignedDocument, header: SnapshotHeader, scope: Scope, trust: TrustInForce, head: VerifiedHead | None, trusted_s: int
 ) -> None:
     """Raise `HeadRequired` without an unexpired head, and `HeadMismatch` unless it lists exactly this document for the scope."""
-    if head is None or head.cluster_id != view.cluster_id or head.head.expires_at_s <= trusted_s:
+    if head is None or head.cluster_id != trust.cluster_id or head.head.expires_at_s <= trusted_s:
         raise HeadRequired("the bundle demands an unexpired head beside it")
-    if head.head.bundle_version > view.version:
-        raise HeadMismatch(f"the head demands bundle {head.head.bundle_version}, and {view.version} is in force")
+    if head.head.bundle_version > trust.version:
+        raise HeadMismatch(f"the head demands bundle {head.head.bundle_version}, and {trust.version} is in force")
     listed = next((entry for entry in head.head.entries if entry.scope is scope), None)
     if listed is None or listed[1:] != (header.version, document.content_id(), len(document.envelope.payload)):
         raise HeadMismatch("the head lists another document for its scope, or none")

@@ -13,9 +13,9 @@ Bundles, on which all of this stands, are verified in `bundle_verification`.
 
 Example::
 
-    view = TrustView.of(verified_bundle)
-    me = Recipient("node-17", view.roles_of("node-17"))
-    snapshot = verify_snapshot(data, view, trusted_s=now.trusted_s, recipient=me, floors=floors)
+    trust = TrustInForce.of(verified_bundle)
+    me = Recipient("node-17", trust.roles_of("node-17"))
+    snapshot = verify_snapshot(data, trust, trusted_s=now.trusted_s, recipient=me, floors=floors)
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -48,7 +48,7 @@ from rap_projections.document_schema import (
 from rap_projections.documents import DocumentType, Floor, Scope, SnapshotPayload
 from rap_projections.refusals import RULES, RefusedError
 from rap_projections.signed_document import FORMS, SignedDocument, check_document_size, open_document
-from rap_projections.trust_view import TrustView
+from rap_projections.trust_in_force import TrustInForce
 from rap_projections.verified import (
     MINT,
     VerifiedArtifact,
@@ -60,7 +60,7 @@ from rap_projections.verified import (
 
 
 class Recipient(NamedTuple):
-    """Who asks: this node, and the roles it has now (`TrustView.roles_of`)."""
+    """Who asks: this node, and the roles it has now (`TrustInForce.roles_of`)."""
 
     node_id: str
     roles: frozenset[str] = frozenset()
@@ -97,7 +97,7 @@ NO_FLOORS: Mapping[Scope, Floor] = MappingProxyType({})
 
 def verify_snapshot(
     data: bytes,
-    view: TrustView,
+    trust: TrustInForce,
     *,
     trusted_s: int,
     recipient: Recipient,
@@ -109,7 +109,7 @@ def verify_snapshot(
 
     Args:
         data: the document as received.
-        view: the trust in force; it names the cluster.
+        trust: the trust in force; it names the cluster.
         trusted_s: low end of trusted time, whole seconds since 1970.
         recipient: this node and its roles.
         floors: per scope what was accepted before; a scope that is missing has accepted nothing.
@@ -118,21 +118,23 @@ def verify_snapshot(
 
     Raises the `RefusedError` of the first rule that it breaks.
     """
-    case = _SnapshotCase(data, view, trusted_s, recipient, floors, head, scope)
-    with _named(view, DocumentType.SNAPSHOT, case):
+    case = _SnapshotCase(data, trust, trusted_s, recipient, floors, head, scope)
+    with _named(trust, DocumentType.SNAPSHOT, case):
         for _, check in _SNAPSHOT_RULES:
             check(case)
     return case.verified()
 
 
-def verify_kept_snapshot(data: bytes, view: TrustView, *, trusted_s: int, recipient: Recipient, scope: Scope) -> VerifiedSnapshot:
+def verify_kept_snapshot(
+    data: bytes, trust: TrustInForce, *, trusted_s: int, recipient: Recipient, scope: Scope
+) -> VerifiedSnapshot:
     """A snapshot that was accepted before, judged again: at opening, after a change of trust, and before a fallback to it.
 
     Every rule applies but two: it may be older than the floor, which it does not move, and no head need list it. Generation and
     minimum of the bundle in force do apply. Raises a `RefusedError`.
     """
-    case = _SnapshotCase(data, view, trusted_s, recipient, NO_FLOORS, None, scope, is_kept=True)
-    with _named(view, DocumentType.SNAPSHOT, case):
+    case = _SnapshotCase(data, trust, trusted_s, recipient, NO_FLOORS, None, scope, is_kept=True)
+    with _named(trust, DocumentType.SNAPSHOT, case):
         for _, check in _SNAPSHOT_RULES:
             check(case)
     return case.verified()
@@ -140,7 +142,7 @@ def verify_kept_snapshot(data: bytes, view: TrustView, *, trusted_s: int, recipi
 
 def check_snapshot(
     data: bytes,
-    view: TrustView,
+    trust: TrustInForce,
     *,
     trusted_s: int,
     recipient: Recipient,
@@ -152,7 +154,7 @@ def check_snapshot(
 
     After the signature the rules do not depend on each other, so each is tried although another failed.
     """
-    case = _SnapshotCase(data, view, trusted_s, recipient, floors, head, scope)
+    case = _SnapshotCase(data, trust, trusted_s, recipient, floors, head, scope)
     results: list[RuleResult] = []
     for rule, check in _SNAPSHOT_RULES:
         is_blocked = any(result.outcome == "failed" and result.rule in _AUTHENTICITY for result in results)
@@ -161,56 +163,56 @@ def check_snapshot(
     return CheckReport(tuple(results), case.verified() if is_ok else None)
 
 
-def verify_head(data: bytes, view: TrustView, *, trusted_s: int) -> VerifiedHead:
+def verify_head(data: bytes, trust: TrustInForce, *, trusted_s: int) -> VerifiedHead:
     """The head in `data`, if it is signed by a key for heads and unexpired. Raises a `RefusedError`."""
-    with _named(view, DocumentType.HEAD):
-        document = _open(data, view, DocumentType.HEAD)
-        signers = authenticate(document, view)
+    with _named(trust, DocumentType.HEAD):
+        document = _open(data, trust, DocumentType.HEAD)
+        signers = authenticate(document, trust)
         head = read_head(document.envelope.payload)
         check_time(head.expires_at_s, trusted_s)
-    return VerifiedHead(mint=MINT, head=head, **_common(data, document, view, signers))
+    return VerifiedHead(mint=MINT, head=head, **_common(data, document, trust, signers))
 
 
-def verify_increment(data: bytes, view: TrustView, *, trusted_s: int, recipient: Recipient) -> VerifiedIncrement:
+def verify_increment(data: bytes, trust: TrustInForce, *, trusted_s: int, recipient: Recipient) -> VerifiedIncrement:
     """The increment in `data`, if it is signed by a key for its scope, in the scope's generation, unexpired and for this node.
 
     Whether it starts from the active document, and whether its result passes every rule, is for whoever applies it. Raises a
     `RefusedError`.
     """
-    with _named(view, DocumentType.INCREMENT):
-        document = _open(data, view, DocumentType.INCREMENT)
-        signers = authenticate(document, view)
+    with _named(trust, DocumentType.INCREMENT):
+        document = _open(data, trust, DocumentType.INCREMENT)
+        signers = authenticate(document, trust)
         scope = Scope(document.claims.scope)
         header = read_header(decode_payload(document.envelope.payload))
-        check_generation(header, view, scope)
+        check_generation(header, trust, scope)
         check_time(header.expires_at_s, trusted_s)
         check_audience(header.audience, *recipient)
         increment = read_increment(document.envelope.payload, scope)
-    return VerifiedIncrement(mint=MINT, increment=increment, **_common(data, document, view, signers))
+    return VerifiedIncrement(mint=MINT, increment=increment, **_common(data, document, trust, signers))
 
 
-def verify_artifact(data: bytes, view: TrustView, *, trusted_s: int, recipient: Recipient) -> VerifiedArtifact:
+def verify_artifact(data: bytes, trust: TrustInForce, *, trusted_s: int, recipient: Recipient) -> VerifiedArtifact:
     """The artifact reference in `data`, if it is signed by a key for artifacts, unexpired and for this node.
 
     Raises a `RefusedError`.
     """
-    with _named(view, DocumentType.ARTIFACT):
-        document = _open(data, view, DocumentType.ARTIFACT)
-        signers = authenticate(document, view)
+    with _named(trust, DocumentType.ARTIFACT):
+        document = _open(data, trust, DocumentType.ARTIFACT)
+        signers = authenticate(document, trust)
         artifact = read_artifact(document.envelope.payload)
         check_time(artifact.expires_at_s, trusted_s)
         check_audience(artifact.audience, *recipient)
-    return VerifiedArtifact(mint=MINT, artifact=artifact, **_common(data, document, view, signers))
+    return VerifiedArtifact(mint=MINT, artifact=artifact, **_common(data, document, trust, signers))
 
 
-def verify_restore_ticket(data: bytes, view: TrustView, *, trusted_s: int) -> VerifiedRestoreTicket:
+def verify_restore_ticket(data: bytes, trust: TrustInForce, *, trusted_s: int) -> VerifiedRestoreTicket:
     """The restore ticket in `data`, if a threshold of roots signed it and it is unexpired. Raises a `RefusedError`."""
-    with _named(view, DocumentType.RESTORE_TICKET):
-        document = _open(data, view, DocumentType.RESTORE_TICKET)
-        signers = verify_roots(document, view.roots, view.root_threshold)
+    with _named(trust, DocumentType.RESTORE_TICKET):
+        document = _open(data, trust, DocumentType.RESTORE_TICKET)
+        signers = verify_roots(document, trust.roots, trust.root_threshold)
         ticket = read_restore_ticket(document.envelope.payload)
         check_time(ticket.expires_at_s, trusted_s)
-    return VerifiedRestoreTicket(mint=MINT, ticket=ticket, **_common(data, document, view, signers))
+    return VerifiedRestoreTicket(mint=MINT, ticket=ticket, **_common(data, document, trust, signers))
 
 
 class _SnapshotCase:
@@ -219,7 +221,7 @@ class _SnapshotCase:
     def __init__(
         self,
         data: bytes,
-        view: TrustView,
+        trust: TrustInForce,
         trusted_s: int,
         recipient: Recipient,
         floors: Mapping[Scope, Floor],
@@ -228,7 +230,7 @@ class _SnapshotCase:
         *,
         is_kept: bool = False,
     ) -> None:
-        self.data, self.view, self.trusted_s, self.recipient = data, view, trusted_s, recipient
+        self.data, self.trust, self.trusted_s, self.recipient = data, trust, trusted_s, recipient
         self.floors, self.head, self.expected_scope = floors, head, scope
         self.is_kept = self.unchanged = is_kept
         self.document: SignedDocument
@@ -258,27 +260,27 @@ class _SnapshotCase:
 
     def check_claims(self) -> None:
         expected = (self.expected_scope.value,) if self.expected_scope else FORMS[DocumentType.SNAPSHOT].scopes
-        self.document.check_claims(self.view.cluster_id, expected)
+        self.document.check_claims(self.trust.cluster_id, expected)
         self.scope = Scope(self.document.claims.scope)
 
     def check_keys(self) -> None:
-        self.keys = signer_keys(self.document, self.view)
+        self.keys = signer_keys(self.document, self.trust)
 
     def check_threshold(self) -> None:
-        check_threshold(self.document, self.view, self.keys)
+        check_threshold(self.document, self.trust, self.keys)
 
     def check_signature(self) -> None:
         check_signatures(self.document, self.keys)
 
     def check_floor(self) -> None:
-        check_generation(self.header, self.view, self.scope)
+        check_generation(self.header, self.trust, self.scope)
         floor = self.floors.get(self.scope)
         if floor is not None:
             self.unchanged = is_at_floor(self.header, self.document.content_id(), floor)
 
     def check_head(self) -> None:
-        if self.view.requires_head and not self.is_kept:
-            check_head(self.document, self.header, self.scope, self.view, self.head, self.trusted_s)
+        if self.trust.requires_head and not self.is_kept:
+            check_head(self.document, self.header, self.scope, self.trust, self.head, self.trusted_s)
 
     def check_time(self) -> None:
         check_time(self.header.expires_at_s, self.trusted_s)
@@ -291,7 +293,7 @@ class _SnapshotCase:
 
     def verified(self) -> VerifiedSnapshot:
         """The value that says that every rule passed."""
-        common = _common(self.data, self.document, self.view, tuple(sorted(self.keys)))
+        common = _common(self.data, self.document, self.trust, tuple(sorted(self.keys)))
         return VerifiedSnapshot(mint=MINT, snapshot=self.snapshot, **common | {"unchanged": self.unchanged})
 
 
@@ -315,7 +317,7 @@ _AUTHENTICITY = RULES[: RULES.index("signature") + 1]
 
 def _tried(rule: str, check: Callable[[_SnapshotCase], None], case: _SnapshotCase) -> RuleResult:
     try:
-        with _named(case.view, DocumentType.SNAPSHOT, case):
+        with _named(case.trust, DocumentType.SNAPSHOT, case):
             check(case)
     except RefusedError as refusal:
         # A header that cannot be read breaks the schema, not the rule that asked for it: that one is not reached.
@@ -324,29 +326,29 @@ def _tried(rule: str, check: Callable[[_SnapshotCase], None], case: _SnapshotCas
 
 
 @contextmanager
-def _named(view: TrustView, document_type: DocumentType, case: _SnapshotCase | None = None) -> Iterator[None]:
+def _named(trust: TrustInForce, document_type: DocumentType, case: _SnapshotCase | None = None) -> Iterator[None]:
     """Add to a refusal which document it is about."""
     try:
         yield
     except RefusedError as refusal:
         scope = getattr(case, "scope", None) or getattr(case, "expected_scope", None)
-        refusal.concerning(cluster=view.cluster_id, document_type=document_type.value, scope=scope.value if scope else None)
+        refusal.concerning(cluster=trust.cluster_id, document_type=document_type.value, scope=scope.value if scope else None)
         raise
 
 
-def _open(data: bytes, view: TrustView, document_type: DocumentType) -> SignedDocument:
+def _open(data: bytes, trust: TrustInForce, document_type: DocumentType) -> SignedDocument:
     document = open_document(data, document_type)
-    document.check_claims(view.cluster_id, FORMS[document_type].scopes)
+    document.check_claims(trust.cluster_id, FORMS[document_type].scopes)
     return document
 
 
-def _common(data: bytes, document: SignedDocument, view: TrustView, signers: tuple[bytes, ...]) -> dict[str, Any]:
+def _common(data: bytes, document: SignedDocument, trust: TrustInForce, signers: tuple[bytes, ...]) -> dict[str, Any]:
     return {
         "data": data,
         "cluster_id": document.claims.cluster_id,
         "scope": document.claims.scope,
         "content_id": document.content_id(),
         "signers": signers,
-        "trust_version": view.version,
+        "trust_version": trust.version,
         "unchanged": False,
     }

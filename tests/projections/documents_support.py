@@ -2,7 +2,7 @@
 
 Example::
 
-    refusal = refused(verify_snapshot, data, view, trusted_s=NOW_S, recipient=NODE)
+    refusal = refused(verify_snapshot, data, trust, trusted_s=NOW_S, recipient=NODE)
     assert refusal.reason == "expired"
 """
 

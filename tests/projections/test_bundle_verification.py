@@ -239,7 +239,7 @@ def test_generation_and_minimum_never_fall(fields: dict[str, int]) -> None:
 def test_generation_of_a_scope_can_be_raised() -> None:
     fabric = Fabric(CLUSTER)
     fabric.raise_generation(Scope.ROUTES)
-    assert fabric.view().minimum(Scope.ROUTES) == (2, 0)
+    assert fabric.trust().minimum(Scope.ROUTES) == (2, 0)
 
 
 # ------------------------------------------------------------------ revocations

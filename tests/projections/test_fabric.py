@@ -34,10 +34,10 @@ def test_fingerprint_is_that_of_the_first_bundle_for_good() -> None:
 
 def test_versions_rise_by_themselves_per_scope_and_after_a_given_one() -> None:
     fabric = Fabric(CLUSTER)
-    view = fabric.view()
+    trust = fabric.trust()
 
     def version_of(data: bytes) -> Version:
-        return verify_snapshot(data, view, trusted_s=NOW_S, recipient=NODE).snapshot.version
+        return verify_snapshot(data, trust, trusted_s=NOW_S, recipient=NODE).snapshot.version
 
     assert [version_of(fabric.peers([])) for _ in range(3)] == [(1, 1), (1, 2), (1, 3)]
     assert version_of(fabric.routes([])) == (1, 1)
@@ -49,26 +49,26 @@ def test_versions_rise_by_themselves_per_scope_and_after_a_given_one() -> None:
 
 def test_bare_ids_and_full_entries_may_be_mixed_in_any_order() -> None:
     fabric = Fabric(CLUSTER)
-    view = fabric.view()
+    trust = fabric.trust()
     for data, body in (
         (fabric.peers(["node-2", make_peer("node-1")]), (make_peer("node-1"), make_peer("node-2"))),
         (fabric.routes([("node-3", ["node-2"]), make_route("node-1")]), (make_route("node-1"), make_route("node-3", ["node-2"]))),
         (fabric.services(["b", make_service("a")]), (make_service("a"), make_service("b"))),
         (fabric.updates(["svc", make_reference("agent", 4)]), (make_reference("agent", 4), make_reference("svc"))),
     ):
-        assert verify_snapshot(data, view, trusted_s=NOW_S, recipient=NODE).snapshot.body == body
+        assert verify_snapshot(data, trust, trusted_s=NOW_S, recipient=NODE).snapshot.body == body
 
 
 def test_audience_may_be_a_list_of_nodes() -> None:
     fabric = Fabric(CLUSTER)
     data = fabric.peers([], audience=["node-2", "node-1"])
-    verified = verify_snapshot(data, fabric.view(), trusted_s=NOW_S, recipient=Recipient("node-2"))
+    verified = verify_snapshot(data, fabric.trust(), trusted_s=NOW_S, recipient=Recipient("node-2"))
     assert verified.snapshot.audience == Audience(False, nodes=("node-1", "node-2"))
 
 
 def test_wrong_documents_are_asked_for_by_keyword() -> None:
     fabric = Fabric(CLUSTER)
-    view = fabric.view()
+    trust = fabric.trust()
     for data, kind in (
         (fabric.peers([], sign_with="stranger"), UnknownSigner),
         (fabric.peers([], sign_with=Fabric(CLUSTER, seed=9).key("peers")), UnknownSigner),
@@ -77,7 +77,7 @@ def test_wrong_documents_are_asked_for_by_keyword() -> None:
         (fabric.peers([], claimed_scope="routes"), WrongScope),
         (fabric.peers([], expires_at_s=NOW_S), Expired),
     ):
-        assert isinstance(refused(verify_snapshot, data, view, trusted_s=NOW_S, recipient=NODE, scope=Scope.PEERS), kind)
+        assert isinstance(refused(verify_snapshot, data, trust, trusted_s=NOW_S, recipient=NODE, scope=Scope.PEERS), kind)
 
 
 def test_equal_version_with_other_content_differs_in_content_id_only_there() -> None:
@@ -100,7 +100,7 @@ def test_generation_starts_versions_anew() -> None:
     fabric.peers([], version=9)
     fabric.raise_generation(Scope.PEERS)
     data = fabric.peers([])
-    assert verify_snapshot(data, fabric.view(), trusted_s=NOW_S, recipient=NODE).snapshot.version == Version(2, 1)
+    assert verify_snapshot(data, fabric.trust(), trusted_s=NOW_S, recipient=NODE).snapshot.version == Version(2, 1)
 
 
 def test_long_chain_with_every_kind_of_change_verifies() -> None:
@@ -123,7 +123,7 @@ def test_ten_thousand_peers_are_issued_and_verified_within_seconds() -> None:
     fabric = Fabric(CLUSTER)
     start = time.process_time()
     base = fabric.peers(f"node-{number:05}" for number in range(10_000))
-    verified = verify_snapshot(base, fabric.view(), trusted_s=NOW_S, recipient=NODE)
+    verified = verify_snapshot(base, fabric.trust(), trusted_s=NOW_S, recipient=NODE)
     body = verified.snapshot.body
     increment = fabric.increment(base, tuple(body)[1:])  # type: ignore[arg-type] # the body of peers is a tuple of them
     assert time.process_time() - start < 5

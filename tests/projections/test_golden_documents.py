@@ -9,7 +9,7 @@ import pytest
 from rap_projections.bundle_verification import verify_bootstrap, verify_next_bundle
 from rap_projections.documents import Floor, Scope, Version
 from rap_projections.refusals import RefusedError
-from rap_projections.trust_view import TrustView
+from rap_projections.trust_in_force import TrustInForce
 from rap_projections.verification import (
     Recipient,
     check_snapshot,
@@ -41,12 +41,12 @@ def trust_of(names: list[str]) -> VerifiedBundle:
     return current
 
 
-def snapshot_options(entry: dict[str, Any], view: TrustView) -> dict[str, Any]:
+def snapshot_options(entry: dict[str, Any], trust: TrustInForce) -> dict[str, Any]:
     floors = {
         Scope(scope): Floor(Version(floor["generation"], floor["version"]), bytes.fromhex(floor["content_id"]))
         for scope, floor in entry.get("floors", {}).items()
     }
-    head = verify_head(golden_bytes(f"{entry['head']}.hex"), view, trusted_s=LIST["trusted_s"]) if "head" in entry else None
+    head = verify_head(golden_bytes(f"{entry['head']}.hex"), trust, trusted_s=LIST["trusted_s"]) if "head" in entry else None
     return {"floors": floors, "head": head, "scope": Scope(entry["scope"]) if "scope" in entry else None}
 
 
@@ -56,20 +56,20 @@ def judge(entry: dict[str, Any]) -> Verified:
         expect = entry.get("expect") or hashlib.sha256(data).hexdigest()
         return verify_bootstrap(data, cluster_id=LIST["cluster_id"], expect=expect, trusted_s=trusted_s)
     current = trust_of(entry["trust"])
-    view = TrustView.of(current)
+    trust = TrustInForce.of(current)
     me = Recipient(LIST["node_id"], frozenset(LIST["roles"]))
     match entry["call"]:
         case "next-bundle":
             return verify_next_bundle(data, current, trusted_s=trusted_s)
         case "head":
-            return verify_head(data, view, trusted_s=trusted_s)
+            return verify_head(data, trust, trusted_s=trusted_s)
         case "restore-ticket":
-            return verify_restore_ticket(data, view, trusted_s=trusted_s)
+            return verify_restore_ticket(data, trust, trusted_s=trusted_s)
         case "artifact":
-            return verify_artifact(data, view, trusted_s=trusted_s, recipient=me)
+            return verify_artifact(data, trust, trusted_s=trusted_s, recipient=me)
         case "increment":
-            return verify_increment(data, view, trusted_s=trusted_s, recipient=me)
-    return verify_snapshot(data, view, trusted_s=trusted_s, recipient=me, **snapshot_options(entry, view))
+            return verify_increment(data, trust, trusted_s=trusted_s, recipient=me)
+    return verify_snapshot(data, trust, trusted_s=trusted_s, recipient=me, **snapshot_options(entry, trust))
 
 
 def verdict_of(entry: dict[str, Any]) -> dict[str, str]:
@@ -88,10 +88,10 @@ def test_golden_document_gets_its_verdict(entry: dict[str, Any]) -> None:
     "entry", [entry for entry in ENTRIES if entry["call"] == "snapshot"], ids=lambda entry: entry["file"].removesuffix(".hex")
 )
 def test_check_reports_the_same_rule_as_verify_for_every_golden_snapshot(entry: dict[str, Any]) -> None:
-    view = TrustView.of(trust_of(entry["trust"]))
+    trust = TrustInForce.of(trust_of(entry["trust"]))
     me = Recipient(LIST["node_id"], frozenset(LIST["roles"]))
     data = golden_bytes(entry["file"])
-    report = check_snapshot(data, view, trusted_s=LIST["trusted_s"], recipient=me, **snapshot_options(entry, view))
+    report = check_snapshot(data, trust, trusted_s=LIST["trusted_s"], recipient=me, **snapshot_options(entry, trust))
     assert (report.refusal.rule if report.refusal else None) == entry["verdict"].get("rule")
     assert report.ok == ("verified" in entry["verdict"])
 

@@ -36,7 +36,7 @@ from rap_projections.signed_document import FORMS
 from rap_projections.testing import Fabric
 from rap_projections.testing.entries import make_peer
 from rap_projections.testing.issuing import tampered
-from rap_projections.trust_view import TrustView
+from rap_projections.trust_in_force import TrustInForce
 from rap_projections.verification import (
     Recipient,
     check_snapshot,
@@ -56,7 +56,7 @@ def fabric(**settings: Any) -> Fabric:
 
 
 def verify(data: bytes, issuer: Fabric, **options: Any) -> VerifiedSnapshot:
-    return verify_snapshot(data, issuer.view(), **{"trusted_s": NOW_S, "recipient": NODE} | options)
+    return verify_snapshot(data, issuer.trust(), **{"trusted_s": NOW_S, "recipient": NODE} | options)
 
 
 def floor_of(data: bytes, issuer: Fabric, version: Version) -> dict[Scope, Floor]:
@@ -131,7 +131,7 @@ def test_other_document_type_is_refused() -> None:
     """Mutation: drop the comparison of typ and type."""
     issuer = fabric()
     assert isinstance(refused(verify, issuer.head(), issuer), WrongDocumentType)
-    assert isinstance(refused(verify_head, issuer.peers([]), issuer.view(), trusted_s=NOW_S), WrongDocumentType)
+    assert isinstance(refused(verify_head, issuer.peers([]), issuer.trust(), trusted_s=NOW_S), WrongDocumentType)
 
 
 # ------------------------------------------------------------------ keys, threshold, signature
@@ -268,9 +268,9 @@ def test_head_is_needed_where_the_bundle_demands_it() -> None:
     issuer = fabric(requires_head=True)
     data = issuer.peers(["node-1"])
     assert isinstance(refused(verify, data, issuer), HeadRequired)
-    head = verify_head(issuer.head(), issuer.view(), trusted_s=NOW_S)
+    head = verify_head(issuer.head(), issuer.trust(), trusted_s=NOW_S)
     assert verify(data, issuer, head=head).scope == "peers"
-    brief = verify_head(issuer.head(expires_at_s=NOW_S), issuer.view(), trusted_s=NOW_S - 1)
+    brief = verify_head(issuer.head(expires_at_s=NOW_S), issuer.trust(), trusted_s=NOW_S - 1)
     assert isinstance(refused(verify, data, issuer, head=brief), HeadRequired)
 
 
@@ -278,7 +278,7 @@ def test_head_must_list_exactly_the_document() -> None:
     """Mutation: compare only some of version, content id and size; or let a scope be missing from the head."""
     issuer = fabric(requires_head=True)
     data = issuer.peers(["node-1"])
-    view, listed = issuer.view(), verify_head(issuer.head(), issuer.view(), trusted_s=NOW_S).head
+    trust, listed = issuer.trust(), verify_head(issuer.head(), issuer.trust(), trusted_s=NOW_S).head
     (entry,) = listed.entries
     for changed in (
         entry._replace(version=Version(1, 2)),
@@ -286,7 +286,7 @@ def test_head_must_list_exactly_the_document() -> None:
         entry._replace(size=entry.size + 1),
         entry._replace(scope=Scope.ROUTES),
     ):
-        head = verify_head(issuer.head(entries=(changed,)), view, trusted_s=NOW_S)
+        head = verify_head(issuer.head(entries=(changed,)), trust, trusted_s=NOW_S)
         assert isinstance(refused(verify, data, issuer, head=head), HeadMismatch)
 
 
@@ -294,11 +294,11 @@ def test_head_of_a_later_bundle_or_another_cluster_does_not_count() -> None:
     """Mutation: drop the comparison of the bundle's version, or of the cluster."""
     issuer = fabric(requires_head=True)
     data = issuer.peers(["node-1"])
-    later = verify_head(issuer.head(bundle_version=2), issuer.view(), trusted_s=NOW_S)
+    later = verify_head(issuer.head(bundle_version=2), issuer.trust(), trusted_s=NOW_S)
     assert isinstance(refused(verify, data, issuer, head=later), HeadMismatch)
     other = Fabric("us-east-1", requires_head=True)
     other.peers(["node-1"])
-    foreign = verify_head(other.head(), other.view(), trusted_s=NOW_S)
+    foreign = verify_head(other.head(), other.trust(), trusted_s=NOW_S)
     assert isinstance(refused(verify, data, issuer, head=foreign), HeadRequired)
 
 
@@ -306,7 +306,7 @@ def test_head_is_not_asked_for_where_the_bundle_does_not_demand_it() -> None:
     issuer = fabric()
     stale = issuer.head()
     data = issuer.peers(["node-1"])
-    assert verify(data, issuer, head=verify_head(stale, issuer.view(), trusted_s=NOW_S)).scope == "peers"
+    assert verify(data, issuer, head=verify_head(stale, issuer.trust(), trusted_s=NOW_S)).scope == "peers"
 
 
 # ------------------------------------------------------------------ time, audience, schema
@@ -397,7 +397,7 @@ def test_first_broken_rule_is_the_one_reported(rule: str) -> None:
 
 
 def outcomes(data: bytes, issuer: Fabric, **options: Any) -> dict[str, str]:
-    report = check_snapshot(data, issuer.view(), **{"trusted_s": NOW_S, "recipient": NODE} | options)
+    report = check_snapshot(data, issuer.trust(), **{"trusted_s": NOW_S, "recipient": NODE} | options)
     assert [result.rule for result in report.rules] == list(RULES)
     assert report.ok == (report.refusal is None)
     return {result.rule: result.outcome for result in report.rules}
@@ -407,7 +407,7 @@ def test_check_of_a_good_snapshot_lists_every_rule_as_passed_and_gives_it() -> N
     issuer = fabric()
     data = issuer.peers(["node-1"])
     assert set(outcomes(data, issuer).values()) == {"passed"}
-    report = check_snapshot(data, issuer.view(), trusted_s=NOW_S, recipient=NODE)
+    report = check_snapshot(data, issuer.trust(), trusted_s=NOW_S, recipient=NODE)
     assert report.snapshot is not None and report.snapshot.content_id == issuer.content_id(data)
 
 
@@ -436,23 +436,23 @@ def test_check_of_a_payload_without_a_header_blames_the_schema() -> None:
 @given(st.binary(max_size=120))
 def test_any_bytes_are_refused_with_a_reason(data: bytes) -> None:
     issuer = fabric()
-    view = issuer.view()
+    trust = issuer.trust()
     for call in (verify_snapshot, verify_increment, verify_artifact):
-        assert isinstance(refused(call, data, view, trusted_s=NOW_S, recipient=NODE), Malformed)
+        assert isinstance(refused(call, data, trust, trusted_s=NOW_S, recipient=NODE), Malformed)
     for call_for_all in (verify_head, verify_restore_ticket):
-        assert isinstance(refused(call_for_all, data, view, trusted_s=NOW_S), Malformed)
+        assert isinstance(refused(call_for_all, data, trust, trusted_s=NOW_S), Malformed)
     assert isinstance(refused(verify_bootstrap, data, cluster_id=CLUSTER, expect="00" * 32, trusted_s=None), Malformed)
 
 
 GOOD_ISSUER = fabric()
 GOOD = GOOD_ISSUER.peers(["node-1"])
-GOOD_VIEW = GOOD_ISSUER.view()
+GOOD_TRUST = GOOD_ISSUER.trust()
 
 
 @given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))
 def test_any_byte_changed_is_refused(offset: int, change: int) -> None:
     data = GOOD[:offset] + bytes([GOOD[offset] ^ change]) + GOOD[offset + 1 :]
-    assert isinstance(refused(verify_snapshot, data, GOOD_VIEW, trusted_s=NOW_S, recipient=NODE), RefusedError)
+    assert isinstance(refused(verify_snapshot, data, GOOD_TRUST, trusted_s=NOW_S, recipient=NODE), RefusedError)
 
 
 # ------------------------------------------------------------------ kept snapshots
@@ -461,7 +461,7 @@ def test_any_byte_changed_is_refused(offset: int, change: int) -> None:
 def test_kept_snapshot_may_be_below_the_floor_and_needs_no_head() -> None:
     issuer = fabric(requires_head=True)
     data = issuer.peers(["node-1"])
-    kept = verify_kept_snapshot(data, issuer.view(), trusted_s=NOW_S, recipient=NODE, scope=Scope.PEERS)
+    kept = verify_kept_snapshot(data, issuer.trust(), trusted_s=NOW_S, recipient=NODE, scope=Scope.PEERS)
     assert kept.unchanged
 
 
@@ -489,7 +489,7 @@ def test_kept_snapshot_is_held_to_every_other_rule(wrong: str) -> None:
         "signature": BadSignature,
     }
     scope = Scope.ROUTES if wrong == "scope" else Scope.PEERS
-    refusal = refused(verify_kept_snapshot, data, issuer.view(), trusted_s=NOW_S, recipient=NODE, scope=scope)
+    refusal = refused(verify_kept_snapshot, data, issuer.trust(), trusted_s=NOW_S, recipient=NODE, scope=scope)
     assert type(refusal) is kinds[wrong]
 
 
@@ -501,17 +501,17 @@ def test_head_lists_the_newest_of_every_scope_and_is_refused_when_expired() -> N
     issuer = fabric()
     issuer.peers(["node-1"])
     newest = issuer.peers(["node-2"])
-    verified = verify_head(issuer.head(), issuer.view(), trusted_s=NOW_S)
+    verified = verify_head(issuer.head(), issuer.trust(), trusted_s=NOW_S)
     (entry,) = verified.head.entries
     assert entry == (Scope.PEERS, Version(1, 2), issuer.content_id(newest), len(payload_of(newest)))
-    assert isinstance(refused(verify_head, issuer.head(), issuer.view(), trusted_s=issuer.issued_at_s + 86_400), Expired)
+    assert isinstance(refused(verify_head, issuer.head(), issuer.trust(), trusted_s=issuer.issued_at_s + 86_400), Expired)
 
 
 @pytest.mark.parametrize("signer", ["peers", "root-1", "stranger"])
 def test_head_is_signed_by_its_own_key_only(signer: str) -> None:
     """Mutation: take any key of the bundle."""
     issuer = fabric()
-    refusal = refused(verify_head, issuer.head(sign_with=signer), issuer.view(), trusted_s=NOW_S)
+    refusal = refused(verify_head, issuer.head(sign_with=signer), issuer.trust(), trusted_s=NOW_S)
     assert isinstance(refusal, (WrongUsage, UnknownSigner))
 
 
@@ -519,7 +519,7 @@ def test_increment_states_the_way_to_its_result() -> None:
     issuer = fabric()
     base = issuer.peers(["node-1", "node-2"])
     increment = issuer.increment(base, (make_peer("node-2"), make_peer("node-3")))
-    verified = verify_increment(increment, issuer.view(), trusted_s=NOW_S, recipient=NODE)
+    verified = verify_increment(increment, issuer.trust(), trusted_s=NOW_S, recipient=NODE)
     assert verified.increment.changed == (make_peer("node-3"),)
     assert verified.increment.removed == ("node-1",)
     assert verified.increment.base_content_id == issuer.content_id(base)
@@ -537,14 +537,14 @@ def test_increment_is_judged_by_generation_time_and_audience() -> None:
         ({"audience": nobody}, NotForThisNode),
     ):
         data = issuer.increment(base, body, **options)
-        assert isinstance(refused(verify_increment, data, issuer.view(), trusted_s=NOW_S, recipient=NODE), kind)
+        assert isinstance(refused(verify_increment, data, issuer.trust(), trusted_s=NOW_S, recipient=NODE), kind)
 
 
 def test_artifact_is_judged_by_key_time_and_audience() -> None:
     """Mutation: drop one of the three."""
     issuer = fabric()
-    view = issuer.view()
-    verified = verify_artifact(issuer.artifact("agent"), view, trusted_s=NOW_S, recipient=NODE)
+    trust = issuer.trust()
+    verified = verify_artifact(issuer.artifact("agent"), trust, trusted_s=NOW_S, recipient=NODE)
     assert verified.artifact.reference.subject == "agent"
     payload = payload_of(issuer.artifact("agent"), DocumentType.ARTIFACT)
     for data, kind in (
@@ -552,25 +552,25 @@ def test_artifact_is_judged_by_key_time_and_audience() -> None:
         (issuer.artifact("agent", audience=Audience(False, role="core")), NotForThisNode),
         (issuer.sign("artifact", "updates", payload, sign_with="updates"), WrongUsage),
     ):
-        assert isinstance(refused(verify_artifact, data, view, trusted_s=NOW_S, recipient=NODE), kind)
+        assert isinstance(refused(verify_artifact, data, trust, trusted_s=NOW_S, recipient=NODE), kind)
 
 
 def test_restore_ticket_needs_a_threshold_of_roots_and_an_unexpired_hour() -> None:
     """Mutation: drop the threshold, or the time check."""
     issuer = fabric()
-    view = issuer.view()
-    verified = verify_restore_ticket(issuer.restore_ticket(node_id="node-1"), view, trusted_s=NOW_S)
+    trust = issuer.trust()
+    verified = verify_restore_ticket(issuer.restore_ticket(node_id="node-1"), trust, trusted_s=NOW_S)
     assert verified.ticket.node_id == "node-1"
     one = issuer.restore_ticket(sign_with="root-1")
-    assert isinstance(refused(verify_restore_ticket, one, view, trusted_s=NOW_S), ThresholdNotMet)
+    assert isinstance(refused(verify_restore_ticket, one, trust, trusted_s=NOW_S), ThresholdNotMet)
     everyday = issuer.restore_ticket(sign_with=["peers", "head"])
-    assert isinstance(refused(verify_restore_ticket, everyday, view, trusted_s=NOW_S), UnknownSigner)
+    assert isinstance(refused(verify_restore_ticket, everyday, trust, trusted_s=NOW_S), UnknownSigner)
     late = issuer.issued_at_s + 3600
-    assert isinstance(refused(verify_restore_ticket, issuer.restore_ticket(), view, trusted_s=late), Expired)
+    assert isinstance(refused(verify_restore_ticket, issuer.restore_ticket(), trust, trusted_s=late), Expired)
 
 
-def test_view_of_another_cluster_judges_nothing_of_this_one() -> None:
+def test_trust_of_another_cluster_judges_nothing_of_this_one() -> None:
     issuer, other = fabric(), Fabric("us-east-1")
-    view = TrustView.of(other.verified_bundle())
-    assert isinstance(refused(verify_snapshot, issuer.peers([]), view, trusted_s=NOW_S, recipient=NODE), WrongCluster)
-    assert isinstance(refused(verify_head, issuer.head(), view, trusted_s=NOW_S), WrongCluster)
+    trust = TrustInForce.of(other.verified_bundle())
+    assert isinstance(refused(verify_snapshot, issuer.peers([]), trust, trusted_s=NOW_S, recipient=NODE), WrongCluster)
+    assert isinstance(refused(verify_head, issuer.head(), trust, trusted_s=NOW_S), WrongCluster)

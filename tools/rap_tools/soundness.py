@@ -25,8 +25,8 @@ from rap_projections.history import ClusterHistory
 from rap_projections.identity import IdentityView
 from rap_projections.lifecycle import ClassReset
 from rap_projections.snapshots import SnapshotsView
-from rap_projections.trust import TrustView as TrustState
-from rap_projections.trust_view import TrustView
+from rap_projections.trust import TrustView
+from rap_projections.trust_in_force import TrustInForce
 from rap_projections.verification import Recipient, verify_snapshot
 from rap_tools.exit_codes import ExitCode, worst
 from rap_tools.frame_reading import FrameReader, MissingRecords
@@ -76,9 +76,9 @@ def missing_records(history: ClusterHistory, frames: FrameReader, *, after_lsn: 
     )
 
 
-def _verify_trust(history: ClusterHistory, state: FoldedState) -> TrustView | None:
+def _verify_trust(history: ClusterHistory, state: FoldedState) -> TrustInForce | None:
     """The trust in force, verified along the kept chain; None before the first bundle. Raises what verification raises."""
-    trust: TrustState = state.view(TRUST)
+    trust: TrustView = state.view(TRUST)
     if trust.bootstrap is None or not trust.chain:
         return None
     shelf = _shelf(history, state)
@@ -86,10 +86,10 @@ def _verify_trust(history: ClusterHistory, state: FoldedState) -> TrustView | No
     verified = verify_bootstrap(chain[0], cluster_id=history.id, expect=trust.bootstrap.fingerprint.hex(), trusted_s=None)
     for data in chain[1:]:
         verified = (verify_bundles([data], verified, trusted_s=0) or (verified,))[-1]
-    return TrustView.of(verified)
+    return TrustInForce.of(verified)
 
 
-def _unsound_scopes(history: ClusterHistory, state: FoldedState, trust: TrustView | None) -> tuple[str, ...]:
+def _unsound_scopes(history: ClusterHistory, state: FoldedState, trust: TrustInForce | None) -> tuple[str, ...]:
     snapshots: SnapshotsView = state.view(SNAPSHOTS)
     identity: IdentityView = state.view(IDENTITY)
     node_id = identity.node_id

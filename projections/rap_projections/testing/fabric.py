@@ -71,7 +71,7 @@ from rap_projections.testing.issuing import (
     issuer_key,
     sign_document,
 )
-from rap_projections.trust_view import TrustView
+from rap_projections.trust_in_force import TrustInForce
 from rap_projections.verified import VerifiedBundle
 
 DEFAULT_TIME_S = 1_800_000_000
@@ -147,9 +147,9 @@ class Fabric:
         newer = verify_bundles(self.bundles[1:], first, trusted_s=0)
         return newer[-1] if newer else first
 
-    def view(self) -> TrustView:
+    def trust(self) -> TrustInForce:
         """The trust of the newest bundle."""
-        return TrustView.of(self.verified_bundle())
+        return TrustInForce.of(self.verified_bundle())
 
     def bundle(self, version: int | None = None, *, sign_with: Signers | None = None, **changes: Any) -> bytes:
         """A bundle like the one in force but for `changes` (fields of `Bundle`); nothing is remembered of it."""

@@ -2,14 +2,14 @@
 
 Rules this file keeps:
 
-- It is made of a verified bundle and of nothing else, and never changes: another bundle is another view.
+- It is made of a verified bundle and of nothing else, and never changes: under another bundle another trust is in force.
 - A revoked root signs nothing; a revoked everyday key signs only the documents that its revocation excepts (trust, 10).
 - Platform roots are data: no question here is answered by them (trust, 2).
 
 Example::
 
-    view = TrustView.of(verified_bundle)
-    key = view.signer_key(kid, Usage("snapshot", "routes"), content_id)      # or UnknownSigner, WrongUsage, Revoked
+    trust = TrustInForce.of(verified_bundle)
+    key = trust.signer_key(kid, Usage("snapshot", "routes"), content_id)      # or UnknownSigner, WrongUsage, Revoked
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from rap_projections.verified import VerifiedBundle
 
 
 @dataclass(frozen=True, slots=True)
-class TrustView:
+class TrustInForce:
     """What one bundle sets, by question.
 
     Attributes:
@@ -47,7 +47,7 @@ class TrustView:
 
     @classmethod
     def of(cls, verified: VerifiedBundle) -> Self:
-        """The view of a verified bundle."""
+        """The trust that a verified bundle puts in force."""
         bundle = verified.bundle
         return cls(
             cluster_id=ClusterId(verified.cluster_id),
