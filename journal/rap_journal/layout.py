@@ -19,6 +19,12 @@ QUARANTINE = "quarantine"
 TEMPORARY = "tmp"
 SPARE = "spare"
 AGENT = "agent"
+AGENT_DAMAGED = "agent-damaged"
+"""Where the agent's folder goes when it cannot be opened; the last one is kept, and nothing reads it."""
+
+AGENT_NEXT = ".agent-next"
+"""A folder of the agent that is being made in place of a damaged one."""
+
 CLUSTERS = "clusters"
 JOIN_PREFIX = ".join-"
 

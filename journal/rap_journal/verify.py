@@ -37,11 +37,14 @@ from rap_journal.errors import MisuseError
 from rap_journal.filesystem import Directory, read_whole
 from rap_journal.journal_verifier import JournalVerifier
 from rap_journal.key_files import KeyProvider
-from rap_journal.layout import AGENT, CLUSTERS, JOIN_PREFIX, LOCK, MARKER, TEMPORARY, is_lock_text
+from rap_journal.layout import AGENT, AGENT_DAMAGED, AGENT_NEXT, CLUSTERS, JOIN_PREFIX, LOCK, MARKER, TEMPORARY, is_lock_text
 from rap_journal.markers import MarkerKind
 from rap_journal.values import ClusterId
 from rap_journal.verify_files import Findings, JournalShape, check_marker, path_of
 from rap_journal.verify_report import JournalSummary, Severity, VerifyReport
+
+_SET_ASIDE = {AGENT_DAMAGED: "set_aside", AGENT_NEXT: "leftover"}
+"""Folders of the agent that no opening reads: one that was damaged, and one whose making a crash cut short."""
 
 
 class Shapes(NamedTuple):
@@ -111,7 +114,9 @@ def _look_at_store(
         findings.add(MARKER, "misplaced", Severity.DAMAGE)
     store_id = marker.journal_id if marker is not None else None
     for name in root.names():
-        if name not in (MARKER, LOCK, AGENT, CLUSTERS, TEMPORARY):
+        if name in _SET_ASIDE:
+            findings.add(name, _SET_ASIDE[name], Severity.HARMLESS)
+        elif name not in (MARKER, LOCK, AGENT, CLUSTERS, TEMPORARY):
             findings.add(name, "unexpected", Severity.CACHE_DAMAGE)
     with findings.noting(LOCK, Severity.CACHE_DAMAGE, may_vanish=True):
         if not live and root.status(LOCK) is not None and not is_lock_text(read_whole(root, LOCK, 256)):

@@ -30,7 +30,7 @@ from rap_journal.deterministic_cbor import MalformedCbor
 from rap_journal.errors import DamageError, KeyTampered, MisuseError, NoSpace, NoSuchStore, StateStoreError, StoreBusy
 from rap_journal.filesystem import Directory, FileSystem, Lock
 from rap_journal.layout import AGENT as AGENT_FOLDER
-from rap_journal.layout import LOCK, MARKER, lock_holder_text
+from rap_journal.layout import AGENT_DAMAGED, LOCK, MARKER, lock_holder_text
 from rap_journal.markers import read_marker
 from rap_journal.os_filesystem import OsFileSystem, process_id
 from rap_journal.sealing import SealBroken
@@ -49,7 +49,7 @@ from rap_projections.node_time import Now
 from rap_projections.policy import Policy
 from rap_projections.receipts import Receipt
 from rap_projections.refusals import NoSuchCluster
-from rap_projections.store_folders import AGENT_DAMAGED, Randomness, StoreFolders, agent_setup, cluster_setup, make_store
+from rap_projections.store_folders import Randomness, StoreFolders, agent_setup, cluster_setup, make_store
 from rap_projections.trust_decisions import NewBundle, decide_bundles, decide_instant, decide_pin
 from rap_projections.verified import VerifiedBundle
 from rap_projections.version import __version__

@@ -24,7 +24,7 @@ from rap_journal.filesystem import Directory
 from rap_journal.journal import Journal, Setup
 from rap_journal.key_files import KeyProvider
 from rap_journal.layout import AGENT as AGENT_FOLDER
-from rap_journal.layout import CLUSTERS, JOIN_PREFIX, LOCK, TEMPORARY
+from rap_journal.layout import AGENT_DAMAGED, AGENT_NEXT, CLUSTERS, JOIN_PREFIX, LOCK, TEMPORARY
 from rap_journal.markers import Marker, MarkerKind, read_marker, write_marker
 from rap_journal.space import no_space_means
 from rap_journal.trees import remove_tree
@@ -37,11 +37,6 @@ from rap_projections.policy import Policy
 from rap_projections.witness_floors import witness_floors
 
 Randomness = Callable[[int], bytes]
-
-AGENT_DAMAGED = "agent-damaged"
-"""Where the agent's folder goes when it cannot be opened."""
-
-_AGENT_NEXT = ".agent-next"
 
 
 class StoreFolders(NamedTuple):
@@ -120,13 +115,13 @@ class StoreFolders(NamedTuple):
 
     def begin_agent_anew(self) -> None:
         """Put the agent's folder aside and make another. Killed anywhere, it can be run again."""
-        remove_tree(self.root, _AGENT_NEXT)
-        make_agent(self.root, _AGENT_NEXT, self.store_id, self.keys, self.clock, self.randomness)
+        remove_tree(self.root, AGENT_NEXT)
+        make_agent(self.root, AGENT_NEXT, self.store_id, self.keys, self.clock, self.randomness)
         if self.root.status(AGENT_FOLDER) is not None:
             remove_tree(self.root, AGENT_DAMAGED)
             self.root.rename(AGENT_FOLDER, AGENT_DAMAGED)
             self.root.sync()
-        self.root.rename(_AGENT_NEXT, AGENT_FOLDER)
+        self.root.rename(AGENT_NEXT, AGENT_FOLDER)
         self.root.sync()
 
     def _make_journal(self, place: Directory, name: str) -> None:

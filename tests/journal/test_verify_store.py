@@ -101,6 +101,14 @@ def test_what_a_join_or_a_leave_left_half_done_is_harmless() -> None:
     assert (report.exit_code, len(report.journals)) == (0, 2)
 
 
+def test_a_folder_of_the_agent_that_was_put_aside_is_known_and_not_looked_into() -> None:
+    files = {**sound_store(), ".agent-next": None, "agent-damaged": None, "agent-damaged/MARKER": b"damaged"}
+    report = verify(files)
+    assert reasons(report) == [(".agent-next", "leftover"), ("agent-damaged", "set_aside")]
+    assert (report.exit_code, report.is_sound) == (0, True)
+    assert [journal.folder for journal in report.journals] == ["agent", "clusters/eu-1", "clusters/us-1"]
+
+
 def test_strangers_in_the_root_and_among_the_clusters_are_reported() -> None:
     files = {**sound_store(), "core": b"dump", "clusters/EU_1": None, "clusters/notes.txt": b"text"}
     report = verify(files)

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from rap_journal.errors import DamageError, MisuseError, NoSpace, NoSuchStore, Poisoned, StoreBusy
+from rap_journal.layout import AGENT_DAMAGED
 from rap_journal.testing import MemoryFileSystem, RandomSurvival, SeededRandomness, SimulatedCrash
 from rap_journal.trees import remove_tree
 from rap_projections import ClusterState, NodeStore
 from rap_projections.keys import FileKeyProvider
 from rap_projections.refusals import NoSuchCluster, WrongFingerprint
-from rap_projections.store_folders import AGENT_DAMAGED
 from rap_projections.testing import Fabric, ManualClock, MemoryKeyProvider, memory_store
 from tests.projections.store_kit import (
     CLUSTER,
