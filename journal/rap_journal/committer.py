@@ -5,6 +5,9 @@ Rules this file keeps:
 - One frame is in flight at a time: the next is not written before the sync of this one returned.
 - Order is disk, memory, witness (for strict frames, and for the first frame of a segment), notification. A lone writer is never
   delayed.
+- What is visible is durable: its frame was synced. The witness comes behind memory because it carries the floors after the frame. It adds
+  one thing, that rot of this frame is never taken for a tear; so whoever is told, caller or subscriber, is told behind it. Where
+  writing it fails, what is visible is what recovery brings back, and the writer is poisoned, so that nothing is built on it before.
 - Any exception between the first byte written and the end of apply poisons: waiters of that frame are told "outcome unknown",
   those behind it "nothing was done", and nothing is retried on that file.
 - Having no room is decided before the first byte, and poisons nothing. Records that may not use the reserve never take it along

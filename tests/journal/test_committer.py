@@ -363,6 +363,43 @@ def test_a_failed_witness_write_poisons_though_the_frame_is_durable(
     assert open_journal(filesystem.crash()).ledger.bodies() == [[1], [2]]
 
 
+def test_what_is_visible_before_it_is_witnessed_survives_a_power_cut_and_nobody_was_told_of_it_yet(
+    filesystem: MemoryFileSystem, opened: Opened
+) -> None:
+    opened.append(IDENTITY, [1])
+    floors, survived = opened.ledger.floors, []
+
+    def watching_floors() -> Any:
+        # Asked for between memory and witness.
+        assert (opened.ledger.bodies(), opened.ledger.told) == ([[1], [2]], [1])
+        survived.append(open_journal(filesystem.image()).ledger.bodies())
+        return floors()
+
+    opened.ledger.floors = watching_floors  # type: ignore[method-assign]  # the ledger of one test
+    opened.append(IDENTITY, [2])
+    assert survived == [[[1], [2]]]
+    assert opened.ledger.told == [1, 2]
+
+
+@pytest.mark.parametrize("operation", ["write", "sync"])
+@pytest.mark.parametrize("end", ["reopen", "kill", "crash"])
+def test_after_a_failed_witness_what_is_visible_is_what_recovery_brings_back_and_no_subscriber_was_told(
+    filesystem: MemoryFileSystem, opened: Opened, operation: str, end: str
+) -> None:
+    opened.append(IDENTITY, [1])
+    filesystem.fail(operation, WITNESS, errno.EIO)
+    with pytest.raises(OutcomeUnknown):
+        opened.append(IDENTITY, [2])
+    visible = opened.ledger.bodies()
+    assert (visible, opened.ledger.told) == ([[1], [2]], [1])
+    with pytest.raises(Poisoned):
+        opened.append(IDENTITY, [3])
+    opened.journal.close()
+    again = open_journal(filesystem if end == "reopen" else getattr(filesystem, end)())
+    assert again.ledger.bodies() == visible
+    assert again.journal.report.is_clean
+
+
 def test_a_failed_folder_sync_while_rolling_poisons(filesystem: MemoryFileSystem, opened: Opened) -> None:
     opened.append(HEALTH, [bytes(3000)])
     filesystem.fail("sync_directory", "journal", errno.EIO)
