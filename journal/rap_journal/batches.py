@@ -14,7 +14,7 @@ Not thread-safe: the committer holds its lock around every call.
 Example::
 
     ticket = queue.add(records, strict=False, privileged=True)
-    load = queue.take()
+    load = queue.take([])
 """
 
 from collections import deque
@@ -57,9 +57,10 @@ class Batch:
 
     def add(self, records: Sequence[Record], rows: int, weight: int) -> None:
         """Put `records` at the end."""
-        self.records += records
+        # Counted first: an interrupt in between leaves a batch that is lighter than it says, never one that outgrows its frame.
         self.rows += rows
         self.weight += weight
+        self.records += records
 
 
 class Ticket(NamedTuple):
@@ -92,7 +93,8 @@ class BatchQueue:
         for record in records:
             rows += record.rows
             weight += weigh_record(record)
-        batch = self._batches[-1] if self._batches else None
+        newest = self._batches[-1] if self._batches else None
+        batch = newest
         if batch is None or not batch.takes(rows, weight, strict=strict, privileged=privileged):
             batch = Batch(strict=strict, privileged=privileged)
             if not batch.has_room(rows, weight):
@@ -100,20 +102,23 @@ class BatchQueue:
                     f"{rows} records of about {weight} bytes do not fit into one frame; nothing was written.",
                     reason="batch_too_large",
                 )
-            self._batches.append(batch)
         ticket = Ticket(batch, len(batch.records), len(records))
         batch.add(records, rows, weight)
+        if batch is not newest:
+            # Filled first: an interrupt never leaves an empty batch in the queue.
+            self._batches.append(batch)
         return ticket
 
-    def take(self) -> list[Batch]:
-        """Remove and return what goes into the next frame: the oldest batch, and those behind it that fit and are not strict."""
-        load: list[Batch] = []
+    def take(self, load: list[Batch]) -> list[Batch]:
+        """Move what goes into the next frame to the empty `load`: the oldest batch, and those behind it that fit and are not strict."""
         rows = weight = 0
         while self._batches:
             batch = self._batches[0]
             if load and (batch.strict or load[0].strict or not batch.has_room(rows, weight)):
                 break
-            load.append(self._batches.popleft())
+            # First there, then away from here: an interrupt in between loses none.
+            load.append(batch)
+            self._batches.popleft()
             rows += batch.rows
             weight += batch.weight
         return load

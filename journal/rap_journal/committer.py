@@ -10,6 +10,8 @@ Rules this file keeps:
   writing it fails, what is visible is what recovery brings back, and the writer is poisoned, so that nothing is built on it before.
 - Any exception between the first byte written and the end of apply poisons: waiters of that frame are told "outcome unknown",
   those behind it "nothing was done", and nothing is retried on that file.
+- Whoever led ends the turn, whatever interrupted it and wherever: the turn is the one thing that others wait for. An interrupt within
+  it poisons, wakes everybody and goes on to whoever led; ending a turn may itself be interrupted, and is then done once more.
 - Having no room is decided before the first byte, and poisons nothing. Records that may not use the reserve never take it along
   with others that may: those that may are then written alone.
 
@@ -66,6 +68,19 @@ class _Frame(NamedTuple):
     payload: bytes
 
 
+class _Turn:
+    """One thread's turn to use the disk: the batches it took, and how it ended."""
+
+    __slots__ = ("error", "failure", "is_over", "load", "wrote")
+
+    def __init__(self) -> None:
+        self.load: list[Batch] = []
+        self.wrote = False
+        self.is_over = False
+        self.error: BaseException | None = None
+        self.failure: StateStoreError | None = None
+
+
 class Committer:
     """The only way to write. Thread-safe."""
 
@@ -84,8 +99,10 @@ class Committer:
         self._projections = projections
         self._cluster, self._incarnation, self._epoch = identity
         self._queue = BatchQueue()
-        self._changed = threading.Condition(threading.Lock())
-        self._leading = False
+        # Held by name, never through the condition, whose `with` can be interrupted between taking the lock and saying so.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._turn: _Turn | None = None
         self._closed = False
         self._poison: BaseException | None = None
         self._witnessed_segment = witnessed.segment
@@ -105,7 +122,7 @@ class Committer:
 
     def submit(self, records: Sequence[Record], *, strict: bool, privileged: bool) -> Ticket:
         """Queue `records` for one frame and return at once. Raises `Poisoned`, or `MisuseError`: too large, none, or closed."""
-        with self._changed:
+        with self._lock:
             self._refuse_if_unusable()
             return self._queue.add(records, strict=strict, privileged=privileged)
 
@@ -115,18 +132,17 @@ class Committer:
         Raises what happened to its frame: `NoSpace` (nothing changed), `OutcomeUnknown` or `Poisoned`.
         """
         batch = ticket.batch
-        with self._changed:
-            while not batch.done:
-                self._lead_or_wait()
+        while not batch.done:
+            self._lead(self._write, lambda: batch.done)
         if batch.error is not None:
             raise batch.error
 
     def flush(self) -> None:
         """Commit everything that waits now, observations included. Raises what happened to any of it, after all was tried."""
-        with self._changed:
+        with self._lock:
             waiting = self._queue.waiting()
-            self._lead_until_done(waiting)
-            self._lead_observations()
+        self._lead_until_done(waiting)
+        self._lead_observations()
         for batch in waiting:
             if batch.error is not None:
                 raise batch.error
@@ -134,10 +150,7 @@ class Committer:
 
     def write_witness(self) -> None:
         """Bring the witness up to the durable LSN. Raises `OutcomeUnknown`."""
-        with self._changed:
-            self._take_turn()
-            if self._poison is None and not self._closed:
-                self._as_leader(self._witness_all, [])
+        self._lead(lambda turn: self._witness_all(), lambda: self._is_unusable)
 
     def seal(self) -> int:
         """Close the active segment and witness it, once what waits was written or had no room; returns the LSN it ends at.
@@ -146,93 +159,110 @@ class Committer:
         """
         sealed_lsn = 0
 
-        def work() -> None:
+        def work(turn: _Turn) -> None:
             nonlocal sealed_lsn
             # Witness first: a slot that a crash tore is then always one whose journal is longer than it says.
             self._witness_all()
             self._writer.seal()
             sealed_lsn = self.durable_lsn
 
-        with self._changed:
-            self._lead_until_done(self._queue.waiting())
-            with suppress(NoSpace):
-                self._lead_observations()
-            self._take_turn()
+        with self._lock:
+            waiting = self._queue.waiting()
+        self._lead_until_done(waiting)
+        with suppress(NoSpace):
+            self._lead_observations()
+        if not self._lead(work, lambda: self._is_unusable).is_over:
             self._refuse_if_unusable()
-            self._as_leader(work, [])
         return sealed_lsn
 
     def close(self) -> None:
         """Let go of the files; who waits still is told that nothing was done."""
-        with self._changed:
-            self._take_turn()
+        try:
+            self._let_go()
+        except BaseException:
+            # Interrupted: whoever waits must be told all the same.
+            self._let_go()
+            raise
+
+    def oldest_waiting_boot_us(self) -> int | None:
+        """When the oldest queued record was made."""
+        with self._lock:
+            return self._queue.oldest_boot_us()
+
+    def _let_go(self) -> None:
+        with self._lock:
+            while self._turn is not None:
+                self._changed.wait()
             self._closed = True
-            for batch in self._queue.drain():
-                batch.error, batch.done = self._was_closed(), True
+            self._give_up_queue(self._was_closed)
             self._changed.notify_all()
             self._writer.abandon()
             self._witness.close()
 
-    def oldest_waiting_boot_us(self) -> int | None:
-        """When the oldest queued record was made."""
-        with self._changed:
-            return self._queue.oldest_boot_us()
-
-    def _lead_or_wait(self) -> None:
-        if self._leading:
-            self._changed.wait()
-        else:
-            self._lead(self._queue.take())
-
     def _lead_until_done(self, batches: Sequence[Batch]) -> None:
         # Only those: others come in all the time, and their waiters lead them.
-        while not all(batch.done for batch in batches):
-            self._lead_or_wait()
+        for batch in batches:
+            while not batch.done:
+                self._lead(self._write, lambda batch=batch: batch.done)  # type: ignore[misc]  # bound per batch
 
     def _lead_observations(self) -> None:
-        wrote = True
-        while wrote and self._poison is None and not self._closed:
-            self._take_turn()
-            wrote = self._lead([])
+        while self._lead(self._write_observations, lambda: self._is_unusable).wrote:
+            pass
 
-    def _take_turn(self) -> None:
-        while self._leading:
-            self._changed.wait()
+    def _lead(self, work: Callable[[_Turn], None], is_settled: Callable[[], bool]) -> _Turn:
+        """Wait for the turn and do `work` in it, alone and without the lock; nothing, where `is_settled` says so first.
 
-    def _lead(self, load: list[Batch]) -> bool:
-        """Write `load`, and what rides along, as the leader; the lock is held before and after. False: nothing to write."""
-        wrote = False
-
-        def work() -> None:
-            nonlocal wrote
-            wrote = self._write(load)
-
-        self._as_leader(work, load)
-        return wrote
-
-    def _as_leader(self, work: Callable[[], None], load: list[Batch]) -> None:
-        """Do `work` without the lock, alone. What happens to it is the batches' to tell; without any it is raised here."""
-        error: BaseException | None = None
+        What happens to it is the batches' to tell; without any it is raised here, and so is an interrupt.
+        """
+        turn = _Turn()
         try:
-            self._leading = True
-            self._changed.release()
             try:
-                work()
+                self._take_turn(turn, is_settled)
+                if self._turn is turn:
+                    work(turn)
+                    turn.is_over = True
+            except BaseException as error:  # noqa: BLE001 - an interrupt poisons, too; it is raised again below
+                turn.error = error
             finally:
-                self._changed.acquire()
-        except BaseException as caught:  # noqa: BLE001 - an interrupt poisons, too; it is raised again below
-            error = caught
-        self._leading = False
-        failure = self._note_failure(error, load) if error is not None else None
-        for batch in load:
-            batch.done = True
-        self._changed.notify_all()
-        if error is not None and not isinstance(error, Exception):
-            raise error
-        if failure is not None and not load:
-            raise failure
+                self._end(turn)
+        finally:
+            # For an interrupt that struck in the line above, or before it: ending a turn twice is ending it once.
+            self._end(turn)
+        if turn.error is not None and (turn.failure is None or not isinstance(turn.error, Exception)):
+            raise turn.error
+        if turn.failure is not None and not turn.load:
+            raise turn.failure
+        return turn
 
-    def _write(self, load: list[Batch]) -> bool:
+    def _take_turn(self, turn: _Turn, is_settled: Callable[[], bool]) -> None:
+        with self._lock:
+            while self._turn is not None and not is_settled():
+                self._changed.wait()
+            if not is_settled():
+                self._turn = turn
+
+    def _end(self, turn: _Turn) -> None:
+        """End the turn if it was taken: tell its batches, poison where it did not end well, and wake whoever waits."""
+        if self._turn is not turn:
+            return
+        with self._lock:
+            if not turn.is_over:
+                self._note_failure(turn)
+            for batch in turn.load:
+                batch.done = True
+            self._changed.notify_all()
+            # Last, for until then the turn can be ended again.
+            self._turn = None
+
+    def _write_observations(self, turn: _Turn) -> None:
+        turn.wrote = self._write_frame([])
+
+    def _write(self, turn: _Turn) -> None:
+        with self._lock:
+            self._queue.take(turn.load)
+        turn.wrote = self._write_frame(turn.load)
+
+    def _write_frame(self, load: list[Batch]) -> bool:
         riding = self._riding_along(load)
         if not load and not riding:
             return False
@@ -321,20 +351,27 @@ class Committer:
         self.witnessed_lsn = chain.last_lsn
         self._witnessed_segment = place.segment
 
-    def _note_failure(self, error: BaseException, load: list[Batch]) -> BaseException:
-        """What the batches are told, and whoever leads without any."""
+    def _note_failure(self, turn: _Turn) -> None:
+        """Find what the batches are told, and whoever leads without any. Done twice, it changes nothing the second time."""
+        error = turn.error or KeyboardInterrupt()
         if isinstance(error, NoSpace):
-            for batch in load:
-                batch.error = error
-            return error
-        self._poison = error
-        self._writer.abandon()
-        unknown = self._outcome_unknown(error)
-        for batch in load:
-            batch.error = batch.error or unknown
-        for waiting in self._queue.drain():
-            waiting.error, waiting.done = self._poisoned(), True
-        return unknown
+            turn.failure = error
+        else:
+            self._poison = self._poison or error
+            self._writer.abandon()
+            self._give_up_queue(self._poisoned)
+            turn.failure = self._outcome_unknown(error)
+        for batch in turn.load:
+            batch.error = batch.error or turn.failure
+
+    def _give_up_queue(self, error: Callable[[], StateStoreError]) -> None:
+        for batch in self._queue.waiting():
+            batch.error, batch.done = batch.error or error(), True
+        self._queue.drain()
+
+    @property
+    def _is_unusable(self) -> bool:
+        return self._closed or self._poison is not None
 
     def _refuse_if_unusable(self) -> None:
         if self._closed:

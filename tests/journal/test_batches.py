@@ -47,7 +47,7 @@ def test_causes_trace_ids_and_actors_weigh_too() -> None:
 def test_records_of_one_submission_stay_together_and_in_order() -> None:
     queue = BatchQueue()
     ticket = queue.add([record_of(HEALTH, [n]) for n in range(3)], strict=False, privileged=True)
-    (batch,) = queue.take()
+    (batch,) = queue.take([])
     assert [record.body for record in batch.records] == [[0], [1], [2]]
     batch.first_lsns = [11, 12, 13]
     assert (ticket.batch, ticket.start, ticket.record_count, ticket.last_lsn) == (batch, 0, 3, 13)
@@ -69,7 +69,7 @@ def test_strict_records_never_share_a_frame_with_others() -> None:
     add(queue, "b", strict=True)
     add(queue, "c", strict=True)
     add(queue, "d")
-    assert [bodies_of(queue.take()) for _ in range(3)] == [[[["a"]]], [[["b"], ["c"]]], [[["d"]]]]
+    assert [bodies_of(queue.take([])) for _ in range(3)] == [[[["a"]]], [[["b"], ["c"]]], [[["d"]]]]
 
 
 def test_records_without_privilege_share_a_frame_and_not_a_batch_with_privileged_ones() -> None:
@@ -77,10 +77,10 @@ def test_records_without_privilege_share_a_frame_and_not_a_batch_with_privileged
     add(queue, "a", privileged=False)
     add(queue, "b", privileged=True)
     add(queue, "c", privileged=True)
-    load = queue.take()
+    load = queue.take([])
     assert bodies_of(load) == [[["a"]], [["b"], ["c"]]]
     assert [batch.privileged for batch in load] == [False, True]
-    assert queue.take() == []
+    assert queue.take([]) == []
 
 
 def test_a_strict_batch_has_the_privilege_it_was_given() -> None:
@@ -93,7 +93,7 @@ def test_a_load_never_outgrows_a_frame() -> None:
     queue = BatchQueue()
     add(queue, "a", privileged=False, size=WEIGHT_MAX // 2)
     add(queue, "b", privileged=True, size=WEIGHT_MAX // 2)
-    assert [len(queue.take()), len(queue.take())] == [1, 1]
+    assert [len(queue.take([])), len(queue.take([]))] == [1, 1]
 
 
 def test_a_batch_is_closed_when_the_next_submission_does_not_fit() -> None:
@@ -136,7 +136,7 @@ def test_draining_gives_all_batches_and_leaves_none() -> None:
     add(queue, "a")
     add(queue, "b", strict=True)
     assert queue.waiting() == queue.drain()
-    assert len(queue) == 0 and queue.take() == []
+    assert len(queue) == 0 and queue.take([]) == []
 
 
 @pytest.mark.parametrize("value", [1 << 63, -(1 << 63) - 1, 1.5, "\ud800", {}, object(), [[("a", {1})]]])
