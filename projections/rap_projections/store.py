@@ -307,6 +307,9 @@ class NodeStore:
         try:
             self._folders.check_own(name)
             cluster.open()
+        except FileNotFoundError as error:
+            self._unopened[name] = _file_missing(name, error)
+            raise self._unopened[name] from error
         except (StateStoreError, OSError) as error:
             self._unopened[name] = error
             raise
@@ -393,6 +396,16 @@ def _missing(name: str) -> DamageError:
         f"cluster {name} was joined and its folder is gone; no other cluster is concerned. Restore it, or leave and join again.",
         cluster=name,
         reason="missing_cluster",
+    )
+
+
+def _file_missing(name: str, error: FileNotFoundError) -> DamageError:
+    return DamageError(
+        f"cluster {name} lacks {error.filename}, which nothing but damage removes; no other cluster is concerned. "
+        "Restore the file, or leave and join again.",
+        cluster=name,
+        file=str(error.filename),
+        reason="missing_file",
     )
 
 

@@ -316,6 +316,19 @@ def test_a_cluster_whose_marker_or_witness_is_destroyed_is_reported_and_can_be_l
     assert names(filesystem, FOLDER) == []
 
 
+@pytest.mark.parametrize("name", ["MARKER", "WITNESS"])
+def test_a_cluster_that_lacks_a_file_is_damaged_and_the_error_names_the_file(name: str) -> None:
+    it = ready()
+    folder(stopped(it), FOLDER).unlink(name)
+    error = it.kit.open().unopened[CLUSTER]
+    assert isinstance(error, DamageError)
+    assert (error.reason, error.cluster, error.file) == ("missing_file", CLUSTER, f"{FOLDER}/{name}")
+    assert isinstance(error.__cause__, FileNotFoundError)
+    with pytest.raises(DamageError):
+        it.kit.store.cluster(CLUSTER)
+    assert it.kit.store.leave(CLUSTER, reason="damaged").changed
+
+
 def test_an_unopened_cluster_is_tried_again_by_joining_once_its_disk_answers() -> None:
     it = ready()
     before = it.cluster.digest()
