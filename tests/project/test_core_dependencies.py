@@ -4,14 +4,13 @@ import ast
 import re
 import sys
 import tomllib
-from pathlib import Path
 
-from tests.project.source_files import CORE, ROOT, imports_of, python_files, relative, top, tree_of
+from tests.project.source_files import CORE, FOLDERS, ROOT, Import, imports_of, module_name, python_files, relative, top, tree_of
 
 THIRD_PARTY = {"cbor2", "cryptography", "sortedcontainers"}
 
-TEST_SUPPORT = {"pytest", "hypothesis"}
-"""What the shipped `testing` packages may use besides: whoever imports them is running tests."""
+PYTEST_PLUGIN = "projections/rap_projections/testing/pytest_plugin.py"
+"""The only file that may use pytest besides: it is pytest that imports it."""
 
 DOORS = {
     "os": {"journal/rap_journal/os_filesystem.py"},
@@ -29,19 +28,24 @@ Elsewhere a file system, a clock and randomness come in as parameters; the store
 WALL_CLOCK_CALLS = {"now", "utcnow", "today"}
 
 
-def is_test_support(path: Path) -> bool:
-    return "testing" in path.relative_to(ROOT).parts
-
-
 def test_the_core_imports_only_the_standard_library_its_three_dependencies_and_itself() -> None:
     allowed = sys.stdlib_module_names | THIRD_PARTY | set(CORE)
     foreign = [
         f"{relative(path)}:{found.line} imports {top(found)}"
         for path in python_files(*CORE)
         for found in imports_of(path)
-        if top(found) not in allowed and not (is_test_support(path) and top(found) in TEST_SUPPORT)
+        if top(found) not in allowed and (relative(path), top(found)) != (PYTEST_PLUGIN, "pytest")
     ]
     assert foreign == []
+
+
+def test_nothing_imports_the_plugin_for_pytest() -> None:
+    plugin = module_name(ROOT / PYTEST_PLUGIN)
+    assert [relative(path) for path in python_files(*FOLDERS) for found in imports_of(path) if plugin in _names(found)] == []
+
+
+def _names(found: Import) -> set[str]:
+    return {found.module, f"{found.module}.{found.name}"}
 
 
 def test_the_distribution_requires_exactly_the_three_dependencies() -> None:

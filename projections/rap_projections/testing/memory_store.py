@@ -6,9 +6,11 @@ Example::
     cluster = kit.join(Fabric("eu-west-1"))
     kit.power_cut()          # what was not synced is gone
     kit.store.cluster("eu-west-1").recovery
+    kit.wound("trust-flip")  # and now it fails closed
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from rap_journal.markers import ProviderKind
 from rap_journal.testing import ManualClock, MemoryFileSystem, SeededRandomness
@@ -17,6 +19,8 @@ from rap_projections.cluster import ClusterState
 from rap_projections.policy import Policy
 from rap_projections.store import NodeStore
 from rap_projections.testing.fabric import Fabric
+from rap_projections.testing.furnishing import furnish
+from rap_projections.testing.wounds import Wound, wound
 
 ROOT = "/node"
 
@@ -49,8 +53,8 @@ class MemoryStore:
         filesystem: its disk.
     """
 
-    def __init__(self, *, seed: int = 0, policy: Policy | None = None) -> None:
-        self.clock = ManualClock()
+    def __init__(self, *, seed: int = 0, policy: Policy | None = None, clock: ManualClock | None = None) -> None:
+        self.clock = clock or ManualClock()
         self.filesystem = MemoryFileSystem()
         self.keys = MemoryKeyProvider()
         self._randomness = SeededRandomness(seed)
@@ -80,7 +84,40 @@ class MemoryStore:
         self.clock.reboot()
         return self.open()
 
+    def wound(self, name: str, *, cluster: str | None = None) -> Wound:
+        """Close the store, hurt it (see `wounds.wound`), open it anew, and say what is to be expected of it."""
+        self.store.close()
+        try:
+            return wound(ROOT, name, cluster=cluster, filesystem=self.filesystem)
+        finally:
+            self.open()
 
-def memory_store(*, seed: int = 0, policy: Policy | None = None) -> MemoryStore:
-    """A fresh store in memory."""
-    return MemoryStore(seed=seed, policy=policy)
+
+class WoundedStore(NamedTuple):
+    """A store in memory whose one cluster was hurt, open again, and what is to be expected of it."""
+
+    kit: MemoryStore
+    fabric: Fabric
+    expected: Wound
+
+    @property
+    def store(self) -> NodeStore:
+        """The open store."""
+        return self.kit.store
+
+    @property
+    def cluster(self) -> ClusterState:
+        """The cluster that was hurt. Raises what kept it from being opened."""
+        return self.kit.store.cluster(self.fabric.cluster_id)
+
+
+def memory_store(*, seed: int = 0, policy: Policy | None = None, clock: ManualClock | None = None) -> MemoryStore:
+    """A fresh store in memory; its `clock` is one of its own unless one is given."""
+    return MemoryStore(seed=seed, policy=policy, clock=clock)
+
+
+def wounded_store(name: str, *, fabric: Fabric | None = None, clock: ManualClock | None = None) -> WoundedStore:
+    """A store in memory with one furnished cluster and this wound. Raises `MisuseError` for a name that is not in `WOUNDS`."""
+    kit, issuer = memory_store(clock=clock), fabric or Fabric("eu-west-1")
+    furnish(kit.store, issuer)
+    return WoundedStore(kit, issuer, kit.wound(name))
