@@ -264,7 +264,7 @@ def _is_shown(lsn: int, seen: SegmentsSeen) -> bool:
     """Whether the segments judged have a place for `lsn`: it was neither retired nor lost, nor lies past the end."""
     if lsn == 0:
         return False
-    is_kept = seen.first_lsn - 1 <= lsn <= seen.last_lsn
+    is_kept = seen.shown_lsn <= lsn <= seen.last_lsn
     return is_kept and not any(first <= lsn <= last for first, last in seen.lost)
 
 

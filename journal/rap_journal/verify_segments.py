@@ -61,6 +61,7 @@ class SegmentsSeen(NamedTuple):
 
     Attributes:
         first_lsn: LSN at which they begin; 0 where there are none.
+        shown_lsn: lowest LSN of which every digest that the chain had there can be seen.
         last_lsn: LSN up to which they were judged.
         end_lsn: LSN of the last frame that was seen, judged or not.
         lost: ranges of LSNs that are missing, whether that is news or was recorded by a recovery.
@@ -71,6 +72,7 @@ class SegmentsSeen(NamedTuple):
     """
 
     first_lsn: int
+    shown_lsn: int
     last_lsn: int
     end_lsn: int
     lost: tuple[tuple[int, int], ...]
@@ -141,8 +143,10 @@ class _Reading:
     def seen(self, inventory: Inventory) -> SegmentsSeen:
         """What this pass saw."""
         last_lsn = self._chain.last_lsn if self._chain else 0
+        oldest = inventory.chain[0].header if inventory.chain else None
         return SegmentsSeen(
-            inventory.chain[0].header.first_lsn if inventory.chain else 0,
+            oldest.first_lsn if oldest else 0,
+            _shown_lsn(oldest) if oldest else 0,
             last_lsn if self._horizon is None else min(last_lsn, self._horizon),
             last_lsn,
             tuple(self._lost),
@@ -328,6 +332,15 @@ class StrictFollower:
                 reason = "broken_strict_chain"
             self.seen.add((number, self._heads[number]))
         return reason
+
+
+def _shown_lsn(oldest: SegmentHeader) -> int:
+    """The end of the segment before the oldest is shown by its digest in the oldest's header, unless it was empty.
+
+    An empty one has its header's digest, and the segments before it had others at the same LSN.
+    """
+    was_empty = oldest.predecessor.valid_bytes <= SEGMENT_HEADER_BYTES
+    return oldest.first_lsn if was_empty else oldest.first_lsn - 1
 
 
 def mask_of_headers(data: bytes, header: SegmentHeader, offset: int, first_lsn: int, last_lsn: int) -> int | None:

@@ -31,6 +31,7 @@ from tests.journal.workbench import (
     SPECS,
     TRUST,
     Opened,
+    closed_behind_an_empty_segment,
     create_journal,
     new_journal,
     open_journal,
@@ -693,29 +694,6 @@ def test_an_older_witness_that_was_restored_hides_no_record_and_is_written_on_fr
     again.append(TRUST, ["t4"])
     again.journal.close()
     assert open_journal(filesystem).journal.report.is_clean
-
-
-def closed_behind_an_empty_segment() -> MemoryFileSystem:
-    """A journal of two records whose witness names the digest of an empty segment's header."""
-    filesystem, opened = new_journal()
-    opened.append(IDENTITY, ["i1"])
-    opened.append(HEALTH, ["h2"])
-    # The next segment was made and the process died before its first frame; then the witness follows, without another record.
-    for survived in range(40):
-        second = filesystem.image()
-        second.crash_after(survived)
-        with pytest.raises(BaseException, match="dead"):
-            open_journal(second).append(HEALTH, [b"x" * 100])
-        left = second.crash()
-        open_journal(left).journal.close()
-        final = open_journal(left)
-        assert final.journal.report.is_clean
-        if final.ledger.lsns() == [1, 2, 3]:
-            break
-        assert final.ledger.lsns() == [1, 2]
-        if len(segments_in(tree(left))) == 2:
-            return left
-    pytest.fail("no crash left an empty segment behind")
 
 
 def test_a_witness_that_was_written_behind_an_empty_segment_agrees_with_the_journal() -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from rap_journal.checkpoints import Anchor, ClassContent
 from rap_journal.errors import KeyUnavailable
-from rap_journal.format import FRAME_HEADER_BYTES, MARKER_DIGESTED_BYTES, SEGMENT_DIGESTED_BYTES
+from rap_journal.format import FRAME_HEADER_BYTES, MARKER_DIGESTED_BYTES, SEGMENT_DIGESTED_BYTES, SEGMENT_HEADER_BYTES
+from rap_journal.journal import write_checkpoint_set
 from rap_journal.layout import JOURNAL, QUARANTINE, SPARE, TEMPORARY
 from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.testing import MemoryFileSystem
@@ -31,7 +33,9 @@ from tests.journal.workbench import (
     HEALTH,
     IDENTITY,
     PEERS,
+    SPECS,
     FixedProvider,
+    closed_behind_an_empty_segment,
     create_journal,
     new_journal,
     open_journal,
@@ -48,6 +52,10 @@ def content(files: Files, name: str) -> bytes:
     data = files[name]
     assert data is not None
     return data
+
+
+def without(files: Files, *names: str) -> Files:
+    return {name: data for name, data in files.items() if name not in names}
 
 
 def copied(data: bytes, offset: int, new: bytes) -> bytes:
@@ -293,6 +301,33 @@ def test_a_checkpoint_of_another_history_is_reported() -> None:
     name = f"peers/checkpoint-{lsn:016d}"
     report = verify_files({**one, name: tree(filesystem)[name]})
     assert (reasons(report), report.exit_code) == ([(name, 48, "other_history")], 7)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_checkpoint_at_the_end_of_a_retired_segment_is_sound_though_an_empty_one_behind_it_went_too(*, live: bool) -> None:
+    """At such a place the chain has three digests: of the last frame, and of two segment headers; only two can still be seen."""
+    filesystem = closed_behind_an_empty_segment()
+    opened = open_journal(filesystem)
+    oldest = content(tree(filesystem), segments_in(tree(filesystem))[0])
+    end = frames_of(oldest)[-1].end
+    heads = opened._heads()
+    contents = {spec.number: ClassContent(heads[spec.number], 0, opened.ledger.state[spec.number]) for spec in SPECS}
+    write_checkpoint_set(opened.journal, Anchor(2, 1, oldest[end - 16 : end]), contents)
+    opened.append(IDENTITY, ["i3"])
+    opened.checkpoint()
+    opened.append(HEALTH, ["h4"])
+    opened.journal.close()
+    files = tree(filesystem)
+    first, empty, *kept = segments_in(files)
+    assert len(content(files, empty)) >= SEGMENT_HEADER_BYTES and frames_of(content(files, empty)) == [] and kept
+    lowest = {name for name in files if name.endswith("checkpoint-0000000000000000")}
+    half, retired = without(files, first, *lowest), without(files, first, empty, *lowest)
+    for shown in (files, half, retired):
+        report = verify_files(shown, keys=KEYS, live=live)
+        assert (reasons(report), report.exit_code) == ([], 0)
+    _filesystem, again = reopened(retired)
+    assert again.journal.report.is_clean
+    assert again.ledger.bodies() == [["i1"], ["h2"], ["i3"], ["h4"]]
 
 
 # What cannot be judged: exit codes 9, 11, 12.

@@ -1,6 +1,7 @@
 """A small journal to break: four classes, a projection that remembers, and the steps between making one and opening it again."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from rap_journal.batches import Ticket
@@ -15,7 +16,7 @@ from rap_journal.markers import Marker, MarkerKind, ProviderKind
 from rap_journal.payload import StrictHeads
 from rap_journal.reader import JournalReader
 from rap_journal.records import Record
-from rap_journal.testing import MemoryFileSystem, SeededRandomness
+from rap_journal.testing import MemoryFileSystem, SeededRandomness, SimulatedCrash
 from rap_journal.values import ClassSpec, Durability
 from rap_journal.walk import Walk, records_of
 from rap_journal.witness import read_witness
@@ -178,6 +179,29 @@ def new_journal(filesystem: FileSystem | None = None, setup: Setup | None = None
     filesystem = filesystem or MemoryFileSystem()
     create_journal(filesystem, setup=setup)
     return filesystem, open_journal(filesystem, setup=setup)
+
+
+def closed_behind_an_empty_segment() -> MemoryFileSystem:
+    """A journal of two records whose witness names the digest of an empty segment's header."""
+    filesystem, opened = new_journal()
+    opened.append(IDENTITY, ["i1"])
+    opened.append(HEALTH, ["h2"])
+    # The next segment was made and the process died before its first frame; then the witness follows, without another record.
+    for survived in range(40):
+        second = filesystem.image()
+        second.crash_after(survived)
+        with suppress(SimulatedCrash):
+            open_journal(second).append(HEALTH, [b"x" * 100])
+        left = second.crash()
+        open_journal(left).journal.close()
+        final = open_journal(left)
+        assert final.journal.report.is_clean
+        if final.ledger.lsns() == [1, 2, 3]:
+            break
+        assert final.ledger.lsns() == [1, 2]
+        if len(segments_in(tree(left))) == 2:
+            return left
+    raise AssertionError("no crash left an empty segment behind")
 
 
 def read_all(filesystem: FileSystem, path: str = PATH) -> list[Any]:
