@@ -364,7 +364,7 @@ class JournaledState:
     def _submit(self, events: Sequence[Event], now: Now, origin: Origin, *, may_use_reserve: bool) -> tuple[list[Ticket], bool]:
         """Queue events in order, strict ones in frames of their own. Returns the tickets and whether the caller must wait."""
         if len(events) == 1:
-            return self._submit_one(events[0], now, origin)
+            return self._submit_one(events[0], now, origin, may_use_reserve=may_use_reserve)
         # Whatever cannot be written down is refused before the first is queued.
         for event in events:
             weigh(event)
@@ -385,9 +385,9 @@ class JournaledState:
                 start = end
         return tickets, True
 
-    def _submit_one(self, event: Event, now: Now, origin: Origin) -> tuple[list[Ticket], bool]:
+    def _submit_one(self, event: Event, now: Now, origin: Origin, *, may_use_reserve: bool) -> tuple[list[Ticket], bool]:
         record, level = self._record(event, now, origin), self._durability(event)
-        privileged = level is not Durability.CACHE and record.category != Category.REFUSAL
+        privileged = may_use_reserve and level is not Durability.CACHE and record.category != Category.REFUSAL
         ticket = self.journal.submit((record,), strict=level is Durability.STRICT, privileged=privileged)
         return [ticket], level is not Durability.CACHE
 

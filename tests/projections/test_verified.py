@@ -44,7 +44,7 @@ OWN: dict[type[Verified], dict[str, Any]] = {
 
 
 def a_snapshot() -> VerifiedSnapshot:
-    return verify_snapshot(FABRIC.peers(["node-secret"], version=1), FABRIC.view(), trusted_s=NOW_S, recipient=NODE)
+    return verify_snapshot(FABRIC.peers(["node-secret"], version=1), FABRIC.trust(), trusted_s=NOW_S, recipient=NODE)
 
 
 @pytest.mark.parametrize("kind", OWN)
