@@ -275,11 +275,14 @@ class IndependentReader:
 
     def read_piece(self, path: str) -> dict[str, Any]:  # 12
         data = self.files[path]
-        magic, version, label, _, journal_id, segment, epoch, _, offset, size, after_lsn, sha256, check = unpack(
+        magic, version, label, _, journal_id, segment, epoch, left_out, offset, size, after_lsn, sha256, check = unpack(
             "8sHHI16sQIIQQQ32s24s", data
         )
         assert (magic, version, journal_id, check) == (b"RAPQUAR1", 1, self.journal_id, sha(data[:104])[:24])
-        assert len(data) == 128 + size and sha(data[128:]) == sha256
+        if left_out:
+            assert len(data) == 128 + size - left_out + 32 and sha(data[:-32]) == data[-32:]
+        else:
+            assert len(data) == 128 + size and sha(data[128:]) == sha256
         assert path == f"quarantine/{segment:08}-{offset:08}-{sha256[:8].hex()}"
         return {
             "path": path, "label": label, "segment": segment, "epoch": epoch, "offset": offset, "bytes": size, "after_lsn": after_lsn,

@@ -8,7 +8,7 @@ import pytest
 from rap_journal.errors import DamageError, FormatTooNew
 from rap_journal.filesystem import Directory, read_whole
 from rap_journal.quarantine import Piece, keep, read_piece
-from rap_journal.testing import MemoryFileSystem, SimulatedCrash
+from rap_journal.testing import MemoryFileSystem, SeededRandomness, SimulatedCrash
 
 PIECE = Piece(b"j" * 16, 7, 3, 1024, 41, 2, b"torn bytes")
 NAME = "00000007-00001024-"
@@ -124,6 +124,45 @@ def test_the_oldest_pieces_give_way_and_the_newest_stays(folders: Folders) -> No
     assert folders.quarantine.names() == [names[0]]
 
 
+@pytest.mark.parametrize("bytes_max", [0, 159, 160, 161, 1000, 5127])
+def test_of_a_piece_larger_than_the_bound_the_beginning_is_kept_with_length_and_digest_of_the_whole(
+    folders: Folders, bytes_max: int
+) -> None:
+    data = SeededRandomness("large")(5000)
+    older, piece = folders.keep(PIECE), PIECE._replace(segment=8, data=data)
+    name = folders.keep(piece, bytes_max)
+    assert folders.quarantine.names() == [name] != [older]
+    file = read_whole(folders.quarantine, name, BOUND)
+    assert len(file) == max(160, bytes_max)
+    kept_bytes = len(file) - 160
+    assert read_piece(folders.quarantine, name) == piece._replace(data=data[:kept_bytes], left_out_bytes=5000 - kept_bytes)
+    assert (file[56:64], file[72:104]) == ((5000).to_bytes(8, "little"), hashlib.sha256(data).digest())
+    assert folders.keep(piece, bytes_max) == name
+    assert read_whole(folders.quarantine, name, BOUND) == file
+
+
+def test_a_piece_that_just_fits_is_kept_whole(folders: Folders) -> None:
+    piece = PIECE._replace(data=bytes(5000))
+    assert read_piece(folders.quarantine, folders.keep(piece, bytes_max=5128)) == piece
+
+
+def test_every_flipped_bit_of_a_beginning_is_found(folders: Folders) -> None:
+    name = folders.keep(PIECE._replace(data=bytes(range(100))), bytes_max=200)
+    data = read_whole(folders.quarantine, name, BOUND)
+    assert len(data) == 200
+    for place in range(len(data)):
+        with folders.quarantine.open(name, writable=True) as file:
+            file.write_at(place, bytes([data[place] ^ 1 << place % 8]))
+        with pytest.raises(DamageError):
+            read_piece(folders.quarantine, name)
+        with folders.quarantine.open(name, writable=True) as file:
+            file.write_at(place, data[place : place + 1])
+    with folders.quarantine.open(name, writable=True) as file:
+        file.truncate(199)
+    with pytest.raises(DamageError):
+        read_piece(folders.quarantine, name)
+
+
 def test_other_files_in_the_folder_are_left_alone(folders: Folders) -> None:
     folders.quarantine.create("note").close()
     folders.keep(PIECE, bytes_max=0)
@@ -139,7 +178,7 @@ def test_a_full_disk_is_the_callers_to_judge_and_leaves_no_piece(filesystem: Mem
 
 
 @pytest.mark.parametrize(
-    ("offset", "error"), [(0, DamageError), (8, FormatTooNew), (12, FormatTooNew), (44, FormatTooNew)], ids=str
+    ("offset", "error"), [(0, DamageError), (8, FormatTooNew), (12, FormatTooNew), (44, DamageError)], ids=str
 )
 def test_a_piece_of_another_magic_is_damage_and_of_a_later_version_left_alone(
     folders: Folders, offset: int, error: type[Exception]
