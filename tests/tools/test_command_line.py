@@ -5,6 +5,7 @@ import pytest
 from rap_journal.errors import MisuseError
 from rap_tools.command_line import CATEGORIES, CLASSES, COMMANDS, build_parser, command_named, option
 from rap_tools.event_entries import CLASS_NAMES
+from rap_tools.selector_syntax import FORMS
 
 PARSER = build_parser(with_demo=False)
 
@@ -42,11 +43,51 @@ def test_wrong_usage_is_raised_and_nothing_exits(arguments: list[str]) -> None:
 
 def test_the_overview_has_each_command_under_its_question_with_an_example() -> None:
     text = PARSER.format_help()
-    questions = [text.index(f"{question}?") for question in ("try it", "what is it", "what happened", "is it sound", "move it")]
+    questions = [
+        text.index(f"\n{question}\n")
+        for question in ("try it", "what is it", "what happened", "is it sound", "set it up, move it")
+    ]
     assert questions == sorted(questions)
     for command in COMMANDS:
         assert f"  {command.name:<12}{command.purpose}" in text
         assert f"$ rap-state {command.example}" in text
+
+
+def test_the_overview_fits_a_terminal_of_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = build_parser(with_demo=False).format_help().splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        ("completion", {"--output", "--out-file"}),
+        ("fabric", {"--cluster", "--output", "--out-file", "--no-color"}),
+        ("demo", {"--root", "--key-file", "--output", "--out-file", "--no-color"}),
+        ("init", {"--root", "--key-file", "--output", "--out-file", "--no-color"}),
+        ("status", {"--root", "--cluster", "--key-file", "--output", "--out-file", "--no-color"}),
+    ],
+)
+def test_help_names_the_global_options_that_mean_something(
+    command: str, named: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        PARSER.parse_args([command, "--help"])
+    words = set(capsys.readouterr().out.replace(",", " ").split())
+    everything = {"--root", "--cluster", "--key-file", "--output", "--out-file", "--no-color"}
+    assert words & everything == named
+
+
+def test_an_option_that_means_nothing_is_taken_all_the_same() -> None:
+    assert PARSER.parse_args(["completion", "-D", "/x", "-c", "lab"]).root == "/x"
+
+
+@pytest.mark.parametrize("command", ["log", "show", "state"])
+def test_help_says_what_a_selector_is_where_one_is_taken(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        PARSER.parse_args([command, "--help"])
+    assert FORMS in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.name != "demo"], ids=lambda command: command.name)

@@ -9,6 +9,7 @@ from rap_journal.errors import (
     DamageError,
     FormatTooNew,
     HistoryGone,
+    KeyLost,
     KeyUnavailable,
     MisuseError,
     NoSuchRecord,
@@ -18,7 +19,7 @@ from rap_journal.errors import (
 from rap_projections.refusals import NoSuchCluster
 from rap_tools.complaint import Scene, complain
 from rap_tools.selector_places import AmbiguousSelector
-from rap_tools.values import NoSuchPath
+from rap_tools.state_paths import NoSuchPath
 from tests.tools.command import Disk, rap_state
 
 SCENE = Scene("/var/lib/a b", "lab", "log", ("log", "-n", "3"))
@@ -32,6 +33,8 @@ STORE = "rap-state -D '/var/lib/a b'"
         (NoSuchCluster("x"), f"{STORE} status"),
         (NoSuchRecord("x"), f"{STORE} -c lab log -n 5"),
         (NoSuchPath("x", up_to="peers/node-7"), f"{STORE} -c lab state peers/node-7"),
+        (NoSuchPath("x", up_to="peers", nearest=("peers/node-7", "peers/node-1")), f"{STORE} -c lab state peers/node-7"),
+        (NoSuchPath("x", up_to=""), "rap-state state --help"),
         (HistoryGone("x", oldest_lsn=40), f"{STORE} -c lab state health --at @40"),
         (AmbiguousSelector("x", cluster="lab", candidates=("lab@8", "lab@13")), f"{STORE} -c lab show lab@13"),
         (StoreBusy("x", holder="pid 7"), f"{STORE} status"),
@@ -84,7 +87,8 @@ def test_every_command_to_try_is_complete(lab: Disk, tmp_path: Path) -> None:
     for is_sealed, arguments in (
         (False, ("show", "@99999")), (False, ("show", "@99999", "--agent")), (False, ("state", "peers/node-99")),
         (False, ("state", "peers", "--at", "@99999")), (False, ("log", "-c", "other")), (False, ("log", "-n", "0")), (False, ()),
-        (True, ("state", "peers")), (True, ("log", "-k", "Note")), (False, ("show", "17")),
+        (True, ("state", "peers")), (True, ("log", "-k", "Note")),
+        (False, ("state", "peer")), (False, ("state", "routes/node-99")), (False, ("show", "17")),
         (False, ("status", "-D", str(tmp_path / "none"))), (False, ("state", "peers", "--key-file", str(tmp_path / "none"))),
         (False, ("show", "@99999", "--key-file", str(lab.key_file))),
     ):  # fmt: skip
@@ -100,8 +104,30 @@ def test_every_command_to_try_is_complete(lab: Disk, tmp_path: Path) -> None:
     assert len(tried) > 3
 
 
+@pytest.mark.parametrize("named", [(), ("--at", "end-1min"), ("--at=end-1min",)])
+def test_a_path_is_suggested_at_the_moment_that_was_asked_for(named: tuple[str, ...]) -> None:
+    error = NoSuchPath("x", up_to="peers", nearest=("peers/node-7",))
+    complaint = complain(error, SCENE._replace(command="state", arguments=("state", "peers/node-8", *named)))
+    assert complaint.try_next == f"{STORE} -c lab state peers/node-7{' --at end-1min' if named else ''}"
+    assert complaint.candidates == ("peers/node-7",)
+
+
+@pytest.mark.parametrize("form", [("--key-file", "/typo"), ("--key-file=/typo",), ()])
+def test_the_key_that_lies_beside_the_store_is_suggested(tmp_path: Path, form: tuple[str, ...]) -> None:
+    scene = Scene(f"{tmp_path}/node/", None, "log", ("log", *form, "-n", "3"), "/typo" if form else None)
+    without = complain(KeyLost("x"), scene).try_next
+    assert without == (None if form else f"rap-state -D {tmp_path}/node/ log -n 3 --key-file FILE")
+    (tmp_path / "node.key").touch()
+    assert complain(KeyLost("x"), scene).try_next == f"rap-state -D {tmp_path}/node/ log -n 3 --key-file {tmp_path}/node.key"
+
+
+def test_verification_can_do_without_the_key_that_was_mistyped(tmp_path: Path) -> None:
+    scene = Scene(str(tmp_path / "node"), None, "verify", ("verify", "--key-file", "/typo", "agent"), "/typo")
+    assert complain(KeyLost("x"), scene).try_next == f"rap-state -D {tmp_path}/node verify agent"
+
+
 def test_a_mistyped_key_file_is_told_as_that(lab: Disk, tmp_path: Path) -> None:
-    for command in (("state", "peers"), ("log",)):
+    for command in (("state", "peers"), ("log",), ("verify",)):
         result = lab.rap_state(*command, "--key-file", str(tmp_path / "typo.key"))
         assert result.code == 11
         assert f"there is no key file {tmp_path}/typo.key" in result.err

@@ -2,52 +2,14 @@
 
 import json
 
-import pytest
-
-from rap_journal.records import Category, Record
+from rap_journal.records import Category
 from rap_projections.columns import pack
-from rap_projections.event_kinds import Event, all_kinds, kind_of
+from rap_projections.event_kinds import all_kinds
 from rap_projections.health_events import DegradedEntered
-from rap_projections.hints import HintPut
-from rap_projections.peer_observations import FAILED, PeersObserved
 from rap_projections.peers import PeersExpired
-from rap_projections.routes import RouteResult, RoutesSelected
 from rap_projections.snapshot_events import SnapshotStaged
 from rap_projections.stored_document import StoredDocument
-from rap_projections.telemetry import TelemetryRecorded
-from rap_tools.event_entries import Entry, entries_of
-from rap_tools.event_summary import SUMMARY_MAX, summary
-from rap_tools.peer_names import PeerNames
-
-WALL_US = 1_800_000_000_000_000
-OBSERVED = PeersObserved(900, 1, pack("H", [3, 4]), pack("I", [12_500, FAILED]), b"\0\x02", pack("I", [0, 50]), 8)
-
-
-def record_of(event: Event, *, rows: int = 1, **changes: object) -> Record:
-    kind = kind_of(event)
-    number = kind.state_class.number if kind.state_class else 1
-    record = Record(
-        7,
-        kind.number,
-        kind.version,
-        kind.category,
-        number,
-        rows,
-        WALL_US,
-        5,
-        1000,
-        bytes(16),
-        (3,),
-        "t-1",
-        "agent",
-        None,
-        tuple(event),
-    )
-    return record._replace(**changes)
-
-
-def entries(event: Event, *, rows: int = 1, **changes: object) -> list[Entry]:
-    return list(entries_of(record_of(event, rows=rows, **changes), PeerNames(None)))
+from tests.tools.event_kit import OBSERVED, WALL_US, entries
 
 
 def test_an_event_is_an_object_with_its_fields_by_name() -> None:
@@ -80,12 +42,11 @@ def test_a_kind_of_a_later_release_is_shown_as_it_stands() -> None:
     found = entry.as_object()
     assert (found["kind"], found["class"], found["category"]) == ("kind-1999", "class-14", "category-9")
     assert found["fields"] == {"body": ["x", "01"]}
-    assert summary(entry) == "version 3, unknown to this release"
 
 
 def test_the_bytes_of_a_document_are_not_shown() -> None:
     (entry,) = entries(SnapshotStaged("peers", "snapshot", "agent", StoredDocument(b"\x0a", 6, b"canary")))
-    shown = json.dumps(entry.as_object()) + summary(entry)
+    shown = json.dumps(entry.as_object())
     assert entry.fields()["stored"] == {"file": "0a", "size": 6, "has_copy_in_event": True}
     assert "canary" not in shown
     assert b"canary".hex() not in shown
@@ -94,37 +55,6 @@ def test_the_bytes_of_a_document_are_not_shown() -> None:
 def test_peers_of_an_expiry_are_named() -> None:
     (entry,) = entries(PeersExpired(1, pack("I", [3, 9]), 5))
     assert entry.fields() == {"numbering_lsn": 1, "numbers": [3, 9], "cutoff_us": 5, "peers": ["#3", "#9"]}
-    assert summary(entry) == "#3, #9 (numbering @1)"
-
-
-@pytest.mark.parametrize(
-    ("event", "text"),
-    [
-        (DegradedEntered("no contact", 5), "reason=no contact  safe_until_us=5"),
-        (TelemetryRecorded("probe", "canary", 10), "probe, 6 characters"),
-        (HintPut("last", "canary", 5, 10), "last, 6 characters"),
-        (RouteResult("r-1", False, 2, 5), "r-1 timeout"),
-        (RouteResult("r-1", True, 0, 5), "r-1 ok"),
-        (
-            RoutesSelected(1, ["a", "b"], ["x", "y"], ["r1", "r2"], [1, 2], 5, [1, 2], [[], []], [[], []], 10),
-            "a/x by r1, b/y by r2",
-        ),
-        (
-            SnapshotStaged("peers", "snapshot", "agent", StoredDocument(b"\x0a", 6, b"")),
-            "scope=peers  form=snapshot  source=agent  stored=6B",
-        ),
-    ],
-)
-def test_a_summary_is_short_and_to_the_point(event: Event, text: str) -> None:
-    assert summary(entries(event)[0]) == text
-
-
-def test_rows_are_summed_up_as_peer_and_answer() -> None:
-    assert [summary(entry) for entry in entries(OBSERVED, rows=2)] == ["#3  12.500 ms", "#4  timeout"]
-
-
-def test_a_long_summary_is_cut() -> None:
-    assert len(summary(entries(DegradedEntered("x" * 64, 5), body=("y" * 500, 5))[0])) <= SUMMARY_MAX
 
 
 def test_every_category_has_a_name() -> None:

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from rap_journal.errors import MisuseError
-from rap_tools.text_output import TextWriter
+from rap_tools.text_output import COLUMN_WIDTH_MAX, TextWriter
 
 HOSTILE = "\x1b[31m[bold]x[/bold] \u202e:smile:"
 
@@ -41,6 +41,24 @@ def test_pairs_stand_in_two_columns() -> None:
     stream = io.StringIO()
     TextWriter(stream, color=False).pairs([("a", "1"), ("long", ("2", "red"))])
     assert stream.getvalue() == "  a     1\n  long  2\n"
+
+
+def test_columns_stand_below_each_other_and_leave_no_blanks_behind() -> None:
+    stream = io.StringIO()
+    TextWriter(stream, color=False).columns([["a", ("1", "red"), "x"], ["long", "", ""], ["", "22", ""], []], indent=1)
+    assert stream.getvalue() == " a     1   x\n long\n       22\n\n"
+
+
+def test_a_cell_that_is_too_wide_pushes_its_own_row_aside_alone() -> None:
+    stream = io.StringIO()
+    TextWriter(stream, color=False).columns([["x" * (COLUMN_WIDTH_MAX + 9), "a"], ["y", "b"]])
+    assert [line.rindex("  ") for line in stream.getvalue().splitlines()] == [COLUMN_WIDTH_MAX + 9, COLUMN_WIDTH_MAX]
+
+
+def test_an_escaped_cell_is_as_wide_as_it_is_shown() -> None:
+    stream = io.StringIO()
+    TextWriter(stream, color=False).columns([["\x1b", "a"], ["1234", "b"]])
+    assert stream.getvalue() == "\\x1b  a\n1234  b\n"
 
 
 def test_a_missing_extra_is_one_line_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""State as plain values and as paths: nothing is lost but the bytes of documents, and each value knows who set it."""
+"""State as plain values and as text: nothing is lost but the bytes of documents, and a number says what it is."""
 
 from array import array
 from types import MappingProxyType
@@ -6,43 +6,15 @@ from typing import NamedTuple
 
 import pytest
 
-from rap_journal.errors import MisuseError
 from rap_projections.documents import Scope, Version
 from rap_projections.peer_observations import FailureReason
 from rap_projections.stored_document import StoredDocument
-from rap_tools.values import NoSuchPath, Place, children, find, leaves, parse_path, path_text, plain, value_text
-
-
-class Leaf(NamedTuple):
-    name: str
-    at_us: int
-    lsn: int
+from rap_tools.values import LINE_WIDTH_MAX, key_text, plain, value_lines, value_text
 
 
 class Branch(NamedTuple):
     size: int
-    leaf: Leaf | None
     provenance: dict[str, int]
-
-
-class Tree(NamedTuple):
-    peers: dict[str, Branch]
-    by_kid: dict[bytes, Leaf]
-    notes: tuple[Leaf, ...]
-    tags: tuple[str, ...]
-    version: int
-    provenance: dict[str, int]
-
-
-TREE = Tree(
-    peers={"node-7": Branch(3, Leaf("x", 5, 40), {"size": 31, "leaf": 32}), "a/b": Branch(4, None, {"size": 33})},
-    by_kid={b"\x01\xff": Leaf("k", 1, 12)},
-    notes=(Leaf("first", 1, 7), Leaf("second", 2, 9)),
-    tags=("a", "b"),
-    version=2,
-    provenance={"peers": 33, "version": 21},
-)
-START = Place(("peers",), TREE)
 
 
 @pytest.mark.parametrize(
@@ -67,79 +39,43 @@ def test_values_become_what_json_has(value: object, shown: object) -> None:
 
 
 def test_provenance_is_not_a_field() -> None:
-    assert plain(TREE)["peers"]["node-7"] == {"size": 3, "leaf": {"name": "x", "at_us": 5, "lsn": 40}}
+    assert plain({"node-7": Branch(3, {"size": 31})}) == {"node-7": {"size": 3}}
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "lsn"),
+    ("name", "value", "text"),
     [
-        ("node-7/size", 3, 31),
-        ("peers/node-7/size", 3, 31),
-        ("node-7/leaf/at_us", 5, 40),
-        ("a%2Fb/size", 4, 33),
-        ("a/b/size", 4, 33),
-        ("by_kid/01ff/name", "k", 12),
-        ("notes/1/name", "second", 9),
-        ("version", 2, 21),
-        ("tags", ("a", "b"), None),
+        ("on", True, "yes"),
+        ("reported", None, "-"),
+        ("notes", [], "none"),
+        ("path", [], "direct"),
+        ("last_success_path", [], "direct"),
+        ("pressure", {}, "none"),
+        ("text", "", "-"),
+        ("latency_us", 152_490, "152.490 ms"),
+        ("peer_count", 7, "7"),
+        ("causes", [4207, 4208], "@4207, @4208"),
+        ("causes", [[4207, 4208], [4207]], "[@4207, @4208], [@4207]"),
+        ("x", [["a", 1], ["b", False]], "[a, 1], [b, no]"),
+        ("x", [["a", "b", "c"], []], "[a, b, c], []"),
+        ("x", {"size": 3, "at_lsn": 7}, "size=3 bytes, at_lsn=@7"),
+        ("version", {"generation": 1, "version": 4}, "1.4"),
+        ("settings", [["a", 1], ["offline_s_max", 3600], ["c", False]], "a=1, offline_s_max=1h, c=no"),
+        ("limits", [["a", "b", "c"]], "[a, b, c]"),
     ],
 )
-def test_a_path_leads_to_a_value_and_the_lsn_that_set_it(path: str, value: object, lsn: int | None) -> None:
-    place = find(START, parse_path(path))
-    assert (place.value, place.lsn) == (value, lsn)
+def test_values_for_people(name: str, value: object, text: str) -> None:
+    assert value_text(name, value) == text
 
 
-@pytest.mark.parametrize(
-    ("path", "named"), [("node-8", "node-7"), ("node-7/sice", "size"), ("version/x", "single value"), ("zzz", "by_kid")]
-)
-def test_a_path_that_leads_nowhere_names_what_is_there(path: str, named: str) -> None:
-    with pytest.raises(NoSuchPath, match=named) as caught:
-        find(START, parse_path(path))
-    assert caught.value.exit_code == 3
+def test_a_list_that_is_too_long_has_a_line_for_each_item() -> None:
+    items = ["x" * 30, "y" * 30]
+    assert value_lines("root_kids", items) == [", ".join(items)]
+    assert len(value_lines("root_kids", items)[0]) <= LINE_WIDTH_MAX
+    assert value_lines("root_kids", [*items, "z" * 30]) == [*items, "z" * 30]
+    assert value_lines("text", "x" * 200) == ["x" * 200]
 
 
-def test_every_single_value_is_a_leaf_with_its_path() -> None:
-    found = {path_text(leaf.path): leaf.lsn for leaf in leaves(START)}
-    assert found["peers/peers/a%2Fb/size"] == 33
-    assert found["peers/notes/0/name"] == 7
-    assert found["peers/tags"] is None
-    assert not any(path.endswith(("provenance", "lsn")) for path in found)
-
-
-def test_each_leaf_is_found_by_its_path() -> None:
-    for leaf in leaves(START):
-        assert find(START, parse_path(path_text(leaf.path))[1:]).value == leaf.value
-
-
-def test_a_kept_document_has_no_bytes_below_it() -> None:
-    stored = StoredDocument(b"\x0a", 812, b"secret bytes")
-    assert [place.value for place in children(Place(("x",), stored, 4))] == ["0a", 812, True]
-
-
-@pytest.mark.parametrize("text", ["", "/", "peers//x"])
-def test_a_path_with_an_empty_part_is_refused(text: str) -> None:
-    with pytest.raises(MisuseError):
-        parse_path(text)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (True, "yes"),
-        (None, "-"),
-        ([], "none"),
-        ({}, "none"),
-        ("", "-"),
-        ([["a", 1], ["b", False]], "[a, 1], [b, no]"),
-        ([[4207, 4208], [4207]], "[4207, 4208], [4207]"),
-        ([["a", "b", "c"]], "[a, b, c]"),
-        ({"x": [1, 2]}, "x=1, 2"),
-    ],
-)
-def test_values_for_people(value: object, text: str) -> None:
-    assert value_text(value) == text
-
-
-def test_only_declared_pairs_are_names_and_values() -> None:
-    assert value_text([["a", 1], ["b", False]], has_pairs=True) == "a=1, b=no"
-    assert value_text([["a", "b", "c"]], has_pairs=True) == "[a, b, c]"
+@pytest.mark.parametrize(("key", "text"), [(b"\x01\xff", "01ff"), (Scope.ROUTES, "routes"), (("a", b"\x0b"), "a/0b"), (7, "7")])
+def test_a_key_is_text_as_paths_show_it(key: object, text: str) -> None:
+    assert key_text(key) == text

@@ -3,6 +3,7 @@
 Rules this file keeps:
 
 - Global options stand before or after the command, and mean the same in both places.
+- The help of a command names the global options that mean something for it; the others are taken all the same, and mean nothing.
 - Options are never abbreviated: what a script says keeps its meaning when options are added.
 - Building the parser imports none of the commands, so that help and completion come at once; `demo` alone brings its own arguments.
 
@@ -13,7 +14,9 @@ Example::
 """
 
 import argparse
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 from rap_journal.errors import MisuseError
@@ -25,6 +28,7 @@ ROOT_VARIABLE = "RAP_STATE_DIR"
 KEY_FILE_VARIABLE = "RAP_STATE_KEY_FILE"
 CATEGORIES = ("observation", "decision", "refusal", "eviction", "lifecycle", "note")
 CLASSES = ("identity", "trust", "snapshots", "updates", "services", "health", "peers", "routes", "telemetry", "agent")
+HELP_WIDTH = 78
 TRIAL_SCOPES = ("peers", "routes", "services", "updates")
 
 
@@ -38,6 +42,7 @@ class Command(NamedTuple):
         example: one call, without the program's name.
         add_arguments: adds what it takes.
         module: where its `run` is.
+        about: what global options mean for it, where that is another thing than elsewhere; empty where they mean nothing.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Command(NamedTuple):
     example: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     module: str
+    about: Mapping[str, str] = MappingProxyType({})
 
 
 class Parser(argparse.ArgumentParser):
@@ -70,7 +76,8 @@ def build_parser(*, with_demo: bool) -> Parser:
     )
     for command in COMMANDS:
         adding = commands.add_parser(
-            command.name, parents=[common], allow_abbrev=False, description=f"{command.purpose}\n\nexample: {PROGRAM} {command.example}",
+            command.name, parents=[_global_options(command.about)], allow_abbrev=False, epilog=_places(command),
+            description=f"{command.purpose}\n\nexample: {PROGRAM} {command.example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
         if command.name != "demo":
@@ -90,35 +97,43 @@ def option(options: argparse.Namespace, name: str) -> Any:
     return getattr(options, name, None)
 
 
-def _global_options() -> Parser:
-    """Without defaults: otherwise the defaults behind the command would undo what was given before it."""
+def _global_options(about: Mapping[str, str] = MappingProxyType({})) -> Parser:
+    """Without defaults: otherwise the defaults behind the command would undo what was given before it. `about`: see `Command`."""
     common = Parser(add_help=False, argument_default=argparse.SUPPRESS)
-    group = common.add_argument_group("options that all commands share")
-    group.add_argument("-D", "--root", metavar="ROOT", help=f"the store's root folder (default: ${ROOT_VARIABLE})")
-    group.add_argument("-c", "--cluster", metavar="CLUSTER", help="the cluster; not needed where there is one")
-    group.add_argument(
-        "-o", "--output", choices=("text", "json", "ndjson"), help="text for people, or JSON for programs (default: text)"
-    )
-    group.add_argument("-O", "--out-file", metavar="FILE", help="write to FILE (0600) instead of standard output")
-    group.add_argument(
-        "--key-file",
-        metavar="FILE",
-        help=f"the key file (default: ${KEY_FILE_VARIABLE}); without one, what is sealed is not shown",
-    )
-    group.add_argument("--no-color", action="store_true", help="no colour, as with NO_COLOR")
+    group = common.add_argument_group("global options, before or after the command")
+
+    def add(*names: str, dest: str, usual: str, **more: Any) -> None:
+        group.add_argument(*names, dest=dest, help=about.get(dest, usual) or argparse.SUPPRESS, **more)
+
+    key = f"the key file (default: ${KEY_FILE_VARIABLE}); without one, what is sealed is not shown"
+    add("-D", "--root", dest="root", metavar="ROOT", usual=f"the store's root folder (default: ${ROOT_VARIABLE})")
+    add("-c", "--cluster", dest="cluster", metavar="CLUSTER", usual="the cluster; not needed where there is one")
+    add("--key-file", dest="key_file", metavar="FILE", usual=key)
+    forms = ("text", "json", "ndjson")
+    add("-o", "--output", dest="output", choices=forms, usual="text for people, or JSON for programs (default: text)")
+    add("-O", "--out-file", dest="out_file", metavar="FILE", usual="write to FILE (0600) instead of standard output")
+    add("--no-color", dest="no_color", action="store_true", usual="no colour, as with NO_COLOR")
     return common
 
 
 def _overview() -> str:
     """The commands by question, each with an example."""
-    lines = ["Looks at the state a node keeps of its clusters: read-only, and beside a running agent.", ""]
+    lines = ["Looks at the state that a node keeps: read-only, and beside a running agent.", ""]
     for question in dict.fromkeys(command.question for command in COMMANDS):
-        lines.append(f"{question}?")
+        lines.append(question)
         for command in COMMANDS:
             if command.question == question:
                 lines += [f"  {command.name:<12}{command.purpose}", f"  {'':<12}$ {PROGRAM} {command.example}"]
         lines.append("")
-    return "\n".join([*lines, f"A place in the history is one of {FORMS}."])
+    return "\n".join([*lines, *_places_lines()])
+
+
+def _places(command: Command) -> str | None:
+    return "\n".join(_places_lines()) if command.name in ("log", "show", "state") else None
+
+
+def _places_lines() -> list[str]:
+    return textwrap.wrap(f"A place in the history (SELECTOR) is one of {FORMS}.", HELP_WIDTH, break_on_hyphens=False)
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -139,7 +154,8 @@ def _add_state(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "path",
         metavar="PATH",
-        help="CLASS, CLASS/KEY or CLASS/KEY/FIELD, percent-encoded; the classes are " + ", ".join(CLASSES[:-1]),
+        help="CLASS, CLASS/KEY or CLASS/KEY/FIELD, percent-encoded, such as peers/node-17 or routes/node-42 (all its channels); "
+        "the classes are " + ", ".join(CLASSES[:-1]),
     )
     parser.add_argument(
         "--at", metavar="SELECTOR", default="HEAD", help="the moment, such as @1234, end-15min or a time (default: HEAD)"
@@ -147,7 +163,10 @@ def _add_state(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_log(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-n", "--lines", metavar="N", type=_count, help="the newest N events only")
+    parser.add_argument("-n", "--lines", metavar="N", type=_count, help="the newest N lines only")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="a line for each observation of a batch, as -k PeersObserved has it"
+    )
     parser.add_argument("-r", "--reverse", action="store_true", help="the newest first")
     parser.add_argument(
         "-f", "--follow", action="store_true", help="go on with new events until interrupted; starts with the newest 10"
@@ -188,6 +207,9 @@ def _add_log(parser: argparse.ArgumentParser) -> None:
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("selectors", metavar="@LSN", nargs="+", help="the record; any selector will do")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="all rows of a batch, not only those around the one asked for"
+    )
     parser.add_argument("--agent", action="store_true", help="in the agent's own journal instead of a cluster's")
 
 
@@ -226,14 +248,21 @@ COMMANDS = (
     Command(
         "demo", "try it", "kill a node in the middle of its work and see it come back",
         "demo", _add_nothing, "rap_tools.demo",
+        {
+            "cluster": "",
+            "root": "where to make the store (default: a fresh folder)",
+            "key_file": "where to make its key (default: beside the store)",
+        },
     ),
     Command(
-        "fabric", "try it", "issue bundles and snapshots for trials, with keys that a seed makes",
+        "fabric", "try it", "issue documents for trials, with keys that a seed makes",
         "fabric peers node-1 node-2 -c lab -O peers.cbor", _add_fabric, _IN_COMMANDS + "fabric",
+        {"root": "", "key_file": "", "cluster": "the cluster it is for", "out_file": "write the document to FILE (0600)"},
     ),
     Command(
         "completion", "try it", "print the completion for a shell",
         "completion >> ~/.bashrc", _add_completion, _IN_COMMANDS + "completion",
+        dict.fromkeys(("root", "cluster", "key_file", "no_color"), ""),
     ),
     Command(
         "status", "what is it", "versions, expiries, caches, health: what is safe to show",
@@ -248,7 +277,7 @@ COMMANDS = (
         "log -c lab --category refusal -S now-2h", _add_log, _IN_COMMANDS + "log",
     ),
     Command(
-        "show", "what happened", "one record with all its fields",
+        "show", "what happened", "one record with all its fields, row by row",
         "show @1234", _add_show, _IN_COMMANDS + "show",
     ),
     Command(
@@ -256,8 +285,13 @@ COMMANDS = (
         "verify -o json", _add_verify, _IN_COMMANDS + "verify",
     ),
     Command(
-        "init", "move it", "make an empty store and its key file",
+        "init", "set it up, move it", "make an empty store and its key file",
         "init -D ./node --key-file ./node.key", _add_nothing, _IN_COMMANDS + "init",
+        {
+            "cluster": "",
+            "root": f"the folder to make (default: ${ROOT_VARIABLE})",
+            "key_file": f"the key file to make, or to use where it is there (default: ${KEY_FILE_VARIABLE})",
+        },
     ),
 )  # fmt: skip
 """All commands, in the order of the overview."""

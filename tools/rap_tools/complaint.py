@@ -14,6 +14,8 @@ Example::
 
 import shlex
 import traceback
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +39,7 @@ from rap_projections.refusals import NoSuchCluster
 from rap_tools.exit_codes import ExitCode, exit_code_of
 from rap_tools.json_output import head
 from rap_tools.selector_places import AmbiguousSelector
-from rap_tools.values import NoSuchPath
+from rap_tools.state_paths import NoSuchPath
 
 
 class Scene(NamedTuple):
@@ -60,7 +62,7 @@ class Complaint(NamedTuple):
         exit_code: what the command exits with.
         action: one word for programs; see `StateStoreError`.
         facts: what it concerns.
-        candidates: what an ambiguous selector could have meant.
+        candidates: what an ambiguous selector could have meant, or the paths nearest to one that leads nowhere.
         try_next: a command to try, or None.
     """
 
@@ -92,8 +94,14 @@ def complain(error: BaseException, scene: Scene) -> Complaint:
         )
     else:
         message = f"a bug in this program: {type(error).__name__} {_place_of(error)}. Please report it with the command you gave."
-    candidates = error.candidates if isinstance(error, AmbiguousSelector) else ()
+    candidates = _candidates(error)
     return Complaint(type(error).__name__, message, code, action, facts, candidates, _next_command(error, scene))
+
+
+def _candidates(error: BaseException) -> tuple[str, ...]:
+    if isinstance(error, NoSuchPath):
+        return error.nearest
+    return error.candidates if isinstance(error, AmbiguousSelector) else ()
 
 
 def _place_of(error: BaseException) -> str:
@@ -110,7 +118,8 @@ def _next_command(error: BaseException, scene: Scene) -> str | None:
     if isinstance(error, MisuseError):
         return f"rap-state {scene.command} --help" if scene.command else "rap-state --help"
     if isinstance(error, NoSuchPath):
-        return _command(scene, f"state {shlex.quote(error.up_to)}")
+        path = next(iter(error.nearest), error.up_to)
+        return _command(scene, f"state {shlex.quote(path)}{_moment(scene)}") if path else "rap-state state --help"
     if isinstance(error, KeyUnavailable | KeyLost):
         return _with_key_file(scene)
     if isinstance(error, UnsafeFile) and error.reason == "mode" and error.file:
@@ -138,13 +147,36 @@ _NEXT: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str | 
 
 
 def _with_key_file(scene: Scene) -> str | None:
-    """The same call with a key file, where it named none."""
-    if scene.key_file is not None:
+    """The same call with a key file: the one that lies beside the store, if one does, else one to be filled in.
+
+    A call that named one is not told to name another, unless one lies there; `verify` can do without.
+    """
+    beside = Path(f"{scene.root.rstrip('/')}.key") if scene.root else None
+    has_other = beside is not None and beside.is_file() and str(beside) != scene.key_file
+    words = _without_key_file(scene.arguments)
+    if has_other:
+        words += ["--key-file", str(beside)]
+    elif scene.key_file is None:
+        words += ["--key-file", "FILE"]
+    elif scene.command != "verify":
         return None
-    words = list(scene.arguments)
     is_named = any(word in ("-D", "--root") or word.startswith(("-D", "--root=")) for word in words)
-    root = "" if is_named or scene.root is None else f"-D {shlex.quote(scene.root)} "
-    return f"rap-state {root}{shlex.join(words)} --key-file FILE"
+    root = [] if is_named or scene.root is None else ["-D", scene.root]
+    return f"rap-state {shlex.join([*root, *words])}"
+
+
+def _without_key_file(words: Sequence[str]) -> list[str]:
+    is_key = [word == "--key-file" for word in ["", *words]]
+    return [word for word, follows in zip(words, is_key, strict=False) if not follows and not word.startswith("--key-file")]
+
+
+def _moment(scene: Scene) -> str:
+    """The moment that the call named, to be named again."""
+    words = [*scene.arguments, ""]
+    found = [
+        after if word == "--at" else word.removeprefix("--at=") for word, after in pairwise(words) if word.startswith("--at")
+    ]
+    return f" --at {shlex.quote(found[-1])}" if found else ""
 
 
 def _command(scene: Scene, arguments: str) -> str:

@@ -10,6 +10,8 @@ Example::
     assert summary(entry) == "node-17  12.500 ms"
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from rap_projections.hints import HintPut
@@ -19,18 +21,24 @@ from rap_projections.snapshot_events import IncrementApplied, SnapshotActivated
 from rap_projections.stored_document import StoredDocument
 from rap_projections.telemetry import TelemetryRecorded
 from rap_tools.event_entries import Entry, Row
-from rap_tools.printable import shortened
+from rap_tools.printable import counted, shortened
+from rap_tools.quantities import quantity_text
 from rap_tools.times import rfc3339_s
 from rap_tools.values import plain
 
 TEXT_SHOWN_MAX = 60
 DIGEST_SHOWN = 8
 ITEMS_SHOWN_MAX = 3
+ITEMS_WIDTH_MAX = 80
 SUMMARY_MAX = 120
 
 
 def summary(entry: Entry) -> str:
     """What the entry is about, in one line."""
+    return shortened(_about(entry), SUMMARY_MAX)
+
+
+def _about(entry: Entry) -> str:
     if entry.row is not None:
         return _row(entry.row)
     event = entry.event
@@ -44,34 +52,56 @@ def summary(entry: Entry) -> str:
         return f"{event.key}, {len(event.value)} characters"
     fields = entry.fields()
     if entry.kind is None:
-        return shortened(f"version {entry.record.version}, unknown to this release", TEXT_SHOWN_MAX)
+        return f"version {entry.record.version}, unknown to this release"
     if "peers" in fields and "numbers" in fields:
         return f"{_items(fields['peers'])} (numbering @{fields['numbering_lsn']})"
     if isinstance(event, SnapshotActivated | IncrementApplied):
         version = ".".join(map(str, event.version))
         return f"{event.scope} {version}, {event.stored.size} bytes, expires {rfc3339_s(event.expires_at_s)}"
-    return shortened("  ".join(f"{name}={_short(name, getattr(event, name))}" for name in event._fields), SUMMARY_MAX)
+    return "  ".join(f"{name}={_short(name, getattr(event, name))}" for name in event._fields)
 
 
 def _row(row: Row) -> str:
     if row.rtt_us is None:
         return f"{row.peer}  {row.failure}"
-    return f"{row.peer}  {row.rtt_us // 1000}.{row.rtt_us % 1000:03d} ms"
+    return f"{row.peer}  {_ms(row.rtt_us)} ms"
+
+
+def _ms(span_us: int) -> str:
+    return f"{span_us // 1000}.{span_us % 1000:03d}"
 
 
 def _routes(event: RoutesSelected | RoutesExpired) -> str:
     routes = [f"{destination}/{channel}" for destination, channel in zip(event.destinations, event.channels, strict=False)]
-    if isinstance(event, RoutesExpired):
-        known = event.reason in RouteEnd.__members__.values()
-        return f"{_items(routes)}  reason={RouteEnd(event.reason).name.lower() if known else event.reason}"
-    chosen = [f"{route} by {candidate}" for route, candidate in zip(routes, event.candidate_ids, strict=False)]
-    return _items(chosen)
+    if isinstance(event, RoutesSelected):
+        return f"{counted(len(routes), 'route')}: {_items(routes)}"
+    known = event.reason in RouteEnd.__members__.values()
+    why = RouteEnd(event.reason).name.lower().replace("_", " ") if known else f"reason {event.reason}"
+    return f"{counted(len(routes), 'route')} ended ({why}): {_items(routes)}"
+
+
+def batch_summary(rows: Sequence[Row]) -> str:
+    """What a batch of observations comes to: how many of how many peers, from the quickest to the slowest, and what failed."""
+    peers = len({row.number for row in rows})
+    answered = sorted(row.rtt_us for row in rows if row.rtt_us is not None)
+    text = f"{counted(len(rows), 'observation')} of {counted(peers, 'peer')}"
+    if answered:
+        text += f", {_ms(answered[0])} to {_ms(answered[-1])} ms"
+    failures = Counter(str(row.failure) for row in rows if row.rtt_us is None)
+    if failures:
+        counts = sorted(failures.items(), key=lambda item: (-item[1], item[0]))
+        reasons = [f"{count} {reason}" if len(counts) > 1 else reason for reason, count in counts]
+        text += f", {failures.total()} failed ({', '.join(reasons)})"
+    return text
 
 
 def _items(items: list[str]) -> str:
-    if len(items) <= ITEMS_SHOWN_MAX:
-        return ", ".join(items) or "none"
-    return f"{', '.join(items[:ITEMS_SHOWN_MAX])} and {len(items) - ITEMS_SHOWN_MAX} more"
+    """The first few, and how many more there are: as many as there is room for, and one at least."""
+    count = min(len(items), ITEMS_SHOWN_MAX)
+    while count > 1 and len(", ".join(items[:count])) > ITEMS_WIDTH_MAX:
+        count -= 1
+    more = f" and {len(items) - count} more" if len(items) > count else ""
+    return f"{', '.join(items[:count])}{more}" if items else "none"
 
 
 def _short(name: str, value: Any) -> str:
@@ -82,8 +112,8 @@ def _short(name: str, value: Any) -> str:
         return f"{value.size}B"
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "-"}[value]
-    if isinstance(value, int) and name.endswith("_at_s"):
-        return rfc3339_s(value)
+    if isinstance(value, int):
+        return quantity_text(name, value) or str(value)
     if hasattr(value, "_fields"):
         return ".".join(_short("", part) for part in value)
     if isinstance(value, list | tuple):

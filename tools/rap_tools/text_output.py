@@ -23,6 +23,9 @@ from rap_tools.printable import printable
 Piece = str | tuple[str, str]
 """A text, or a text and its style: colours and attributes as rich names them."""
 
+COLUMN_WIDTH_MAX = 64
+"""Wider cells do not push the columns behind them further to the right in every row."""
+
 INSTALL = "pip install 'rap-node-state[tools]'"
 
 
@@ -53,14 +56,30 @@ class TextWriter:
         self._console.print(text, soft_wrap=True)
 
     def pairs(self, pairs: Sequence[tuple[str, Piece]], *, indent: int = 2) -> None:
-        """Write names and what belongs to them, in two columns."""
-        width = max((len(name) for name, _ in pairs), default=0)
-        for name, piece in pairs:
-            self.line(" " * indent, (name.ljust(width + 2), "bold"), piece)
+        """Write names and what belongs to them, in two columns; below an empty name stands more of what belongs to the one before."""
+        self.columns([((name, "bold"), piece) for name, piece in pairs], indent=indent)
+
+    def columns(self, rows: Sequence[Sequence[Piece]], *, indent: int = 0) -> None:
+        """Write rows whose cells stand below each other, two spaces apart. A cell that is too wide pushes those behind it aside."""
+        texts = [[_text(cell) for cell in row] for row in rows]
+        count = max(map(len, texts), default=0)
+        widths = [min(COLUMN_WIDTH_MAX, max((len(row[at]) for row in texts if at < len(row)), default=0)) for at in range(count)]
+        for row, plain in zip(rows, texts, strict=True):
+            # What stands behind the last cell that holds something would be blanks.
+            last = max((at for at, text in enumerate(plain) if text), default=-1)
+            pieces: list[Piece] = []
+            for at, cell in enumerate(row[: last + 1]):
+                pieces += [cell, "  " + " " * max(0, widths[at] - len(plain[at])) if at < last else ""]
+            self.line(" " * indent if pieces else "", *pieces)
 
     def flush(self) -> None:
         """Let a reader of the stream see everything up to here."""
         self._stream.flush()
+
+
+def _text(piece: Piece) -> str:
+    """What a piece takes on the line: its text, escaped."""
+    return printable(piece if isinstance(piece, str) else piece[0])
 
 
 def _load_rich() -> Any:

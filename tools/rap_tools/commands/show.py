@@ -1,9 +1,10 @@
 """`rap-state show @LSN`: records with all their fields.
 
 Under `-o json` an object of format `rap-state-records`. Each of its `records` is an event as `rap_tools.event_entries` describes, and:
-`node_us`, `boot_us`, `boot_id`; `record_lsn` and `rows` (a row of observations shares its record); `strict` (`ordinal` among the
-strict records of its class and `previous_lsn`, or null); `causes_shown` (each with `lsn`, `kind`, `summary`); `frame` (where it stands).
-Without the key only `frame` is known, and `is_sealed` is true.
+`node_us`, `boot_us`, `boot_id`; `record_lsn` and `row_count` (a row of observations shares its record); `rows`, what the event holds in
+columns, row by row, as `rap_tools.event_rows` describes; `strict` (`ordinal` among the strict records of its class and `previous_lsn`,
+or null); `causes_shown` (each with `lsn`, `kind`, `summary`); `frame` (where it stands). Without the key only `frame` is known, and
+`is_sealed` is true.
 
 Rules this file keeps: the bytes of a document are never shown; `document` fields say where it is.
 
@@ -17,19 +18,19 @@ from typing import Any
 from rap_journal.errors import DamageError, HistoryGone, NoSuchRecord
 from rap_projections.history import ClusterHistory
 from rap_tools.event_entries import Entry, entries_of
+from rap_tools.event_rows import EventRows
 from rap_tools.event_summary import summary
 from rap_tools.frame_reading import FrameLine, FrameReader
 from rap_tools.history_timeline import HistoryTimeline
 from rap_tools.json_output import head
-from rap_tools.log_lines import frame_object, lsn_range
+from rap_tools.log_lines import frame_object
 from rap_tools.opening import AGENT_NAME, SEALED, StoreReading
 from rap_tools.peer_names import PeerNames
+from rap_tools.record_lines import RecordText, print_record, print_sealed
 from rap_tools.selector_places import Places
 from rap_tools.selector_syntax import Selector, parse_selector
 from rap_tools.session import Session
 from rap_tools.text_output import TextWriter
-from rap_tools.times import rfc3339
-from rap_tools.values import PAIRS, value_text
 
 
 class _Shown:
@@ -43,6 +44,7 @@ class _Shown:
         if store.has_keys:
             self.history = store.agent_history() if is_agent else store.history(self.cluster)
         self.names = PeerNames(None if is_agent else self.history)
+        self.rows = EventRows(None if is_agent else self.history)
         self.places = Places(HistoryTimeline(self.cluster, self.history, self.frames, lambda: session.clock.now().wall_us))
 
     @property
@@ -69,8 +71,10 @@ def run(session: Session) -> int:
         found = [_find(shown, selector) for selector in selectors]
         if session.is_text:
             text = session.text()
-            for line, entry in found:
-                _print(text, shown, line, entry)
+            for index, (line, entry) in enumerate(found):
+                if index:
+                    text.line("")
+                _print(text, shown, line, entry, all_rows=session.options.verbose)
             return 0
         writer = session.json()
         writer.begin(head("rap-state-records", shown.cluster, shown.horizon_lsn), type="record", items="records")
@@ -122,7 +126,8 @@ def _object(shown: _Shown, line: FrameLine, entry: Entry | None) -> dict[str, An
         "boot_us": record.boot_us,
         "boot_id": record.boot_id.hex(),
         "record_lsn": record.lsn,
-        "rows": record.rows,
+        "row_count": record.rows,
+        "rows": shown.rows.of(entry),
         "strict": {"ordinal": record.link.ordinal, "previous_lsn": record.link.previous_lsn} if record.link else None,
         "causes_shown": [{"lsn": lsn, "kind": name, "summary": about} for lsn, name, about in _causes(shown, entry)],
         "frame": place,
@@ -134,35 +139,9 @@ def _causes(shown: _Shown, entry: Entry) -> list[tuple[int, str, str]]:
     return [(lsn, cause.kind_name, summary(cause)) if cause else (lsn, "", "not kept any more") for lsn, cause in found]
 
 
-def _print(text: TextWriter, shown: _Shown, line: FrameLine, entry: Entry | None) -> None:
+def _print(text: TextWriter, shown: _Shown, line: FrameLine, entry: Entry | None, *, all_rows: bool) -> None:
     if entry is None:
-        text.line((f"{shown.cluster}{lsn_range(line.first_lsn, line.last_lsn)}", "bold cyan"), f"  {SEALED}")
-        text.pairs(
-            [("kind", SEALED), ("time", SEALED), ("classes", ", ".join(line.state_classes)), ("fields", SEALED), _place(line)]
-        )
+        print_sealed(text, shown.cluster, line)
         return
-    record = entry.record
-    text.line(
-        (f"{shown.cluster}@{entry.lsn}", "bold cyan"), "  ", (entry.kind_name, "bold"), f"  {entry.class_name}, {entry.category}"
-    )
-    rows = [(f"row {entry.lsn - record.lsn + 1} of {record.rows}", f"record @{record.lsn}")] if record.rows > 1 else []
-    trace = [("trace id", record.trace_id)] if record.trace_id else []
-    strict = [("strict", f"number {record.link.ordinal} of its class, after @{record.link.previous_lsn}")] if record.link else []
-    causes = [
-        ("cause" if index == 0 else "", f"@{lsn}  {name}  {about}")
-        for index, (lsn, name, about) in enumerate(_causes(shown, entry))
-    ]
-    text.pairs([
-        ("time", rfc3339(entry.wall_us)), ("node time", rfc3339(entry.row.node_us if entry.row else record.node_us)),
-        ("boot", f"{record.boot_id.hex()}, {record.boot_us // 1_000_000} s after it began"),
-        ("actor", record.actor), *trace, *causes, *strict, *rows, _place(line),
-    ])  # fmt: skip
-    text.line("")
-    text.pairs([(name, value_text(value, has_pairs=name in PAIRS)) for name, value in entry.fields().items()], indent=4)
-
-
-def _place(line: FrameLine) -> tuple[str, str]:
-    return (
-        "frame",
-        f"{lsn_range(line.first_lsn, line.last_lsn)} in segment {line.segment} at byte {line.offset}, {line.byte_count} bytes",
-    )
+    record = RecordText(shown.cluster, entry, line, _causes(shown, entry), shown.rows.of(entry))
+    print_record(text, record, all_rows=all_rows)

@@ -29,11 +29,42 @@ def test_a_single_value_has_its_provenance(lab: Disk) -> None:
         "provenance": {"peers/node-3/latency_us": last_round + 3},
         "missing": [],
     }
-    assert lab.rap_state("state", "peers/node-3/latency_us").out.split() == [
-        "peers/node-3/latency_us",
-        "13125",
-        f"@{last_round + 3}",
+    assert lab.rap_state("state", "peers/node-3/latency_us").out.splitlines() == [
+        f"lab@{last_lsn(lab)}  2026-01-01T00:02:00.000000Z",
+        f"peers/node-3/latency_us  13.125 ms  @{last_round + 3}",
     ]
+
+
+def test_the_first_line_says_which_state_it_is(lab: Disk) -> None:
+    last = last_lsn(lab)
+    assert lab.rap_state("state", "health/notes", "--at", "@0").out.splitlines() == [
+        f"lab@0  before the first record  (the newest is @{last})",
+        "health/notes  none",
+    ]
+    middle = lsn_of(lab, "PeersObserved") + 2
+    head = lab.rap_state("state", "health/notes", "--at", f"@{middle}").out.splitlines()[0]
+    assert head == f"lab@{middle}  2026-01-01T00:00:00.000000Z  (the newest is @{last})"
+
+
+def test_times_spans_versions_and_long_lists_are_for_people(lab: Disk) -> None:
+    def shown(path: str) -> list[list[str]]:
+        return [line.split() for line in lab.rap_state("state", path).out.splitlines()[1:]]
+
+    assert shown("peers/node-0/last_success_us")[0][1] == "2026-01-01T00:01:00.000000Z"
+    assert shown("peers/node-0/config_version")[0][1] == "1.1"
+    assert shown("snapshots/peers/active/facts/expires_at_s")[0][1] == "2027-02-14T08:00:00Z"
+    settings = shown("health/policy/settings")
+    assert settings[0][1:] == ["alternatives_max=3", f"@{lsn_of(lab, 'PolicyInForce', 1)}"]
+    assert ["offline_s_max=1d"] in settings
+
+
+def test_a_destination_selects_all_of_its_channels(lab: Disk) -> None:
+    found = lab.rap_state("state", "routes/node-3", "-o", "json").json()
+    assert found["path"] == "routes/node-3"
+    assert set(found["value"]) == {"interactive"}
+    assert set(found["provenance"]) == {f"routes/node-3/interactive/{name}" for name in found["value"]["interactive"]}
+    alone = lab.rap_state("state", "routes/node-3/interactive", "-o", "json").json()
+    assert (alone["path"], alone["value"]) == ("routes/node-3/interactive", found["value"]["interactive"])
 
 
 def test_the_state_at_an_earlier_moment_is_that_of_then(lab: Disk) -> None:
@@ -59,13 +90,18 @@ def test_every_moment_shows_what_the_history_shows(lab: Disk) -> None:
 def test_each_class_can_be_shown_whole_in_either_form(lab: Disk, path: str) -> None:
     result = lab.rap_state("state", path, "-o", "json")
     assert result.code == 0
-    assert set(result.json()["provenance"]) == {line.split()[0] for line in lab.rap_state("state", path).out.splitlines()}
+    lines = lab.rap_state("state", path).out.splitlines()[1:]
+    paths = [line.split()[0] for line in lines if not line.startswith(" ")]
+    assert list(result.json()["provenance"]) == paths
+    assert all(lab.rap_state("state", path).code == 0 for path in (paths[0], paths[-1]))
 
 
-@pytest.mark.parametrize("path", ["routes/node-3/interactive/score", "routes/node-3%2Finteractive/score"])
-def test_a_key_with_a_slash_may_be_written_either_way(lab: Disk, path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["routes/node-3/interactive/score", "routes/node-3%2Finteractive/score", "routes/routes/node-3/interactive/score"]
+)
+def test_a_longer_path_leads_to_the_same_value_and_is_told_by_its_shortest(lab: Disk, path: str) -> None:
     found = lab.rap_state("state", path, "-o", "json").json()
-    assert found["path"] == "routes/node-3%2Finteractive/score"
+    assert found["path"] == "routes/node-3/interactive/score"
     assert isinstance(found["value"], int)
 
 
@@ -74,9 +110,12 @@ def test_a_key_with_a_slash_may_be_written_either_way(lab: Disk, path: str) -> N
     [
         ("peers/node-99/latency_us", 3, "node-7"),
         ("peers/node-7/latency", 3, "latency_us"),
-        ("nonsense", 2, "identity, trust"),
+        ("nonsense", 3, "identity, trust"),
+        ("peer", 3, "peers"),
+        ("routes/node-3/inter", 3, "interactive"),
+        ("peers/%ff", 2, "UTF-8"),
         ("peers//x", 2, "empty part"),
-        ("agent", 2, "classes"),
+        ("agent", 3, "telemetry"),
     ],
 )
 def test_a_path_that_leads_nowhere_says_what_there_is(lab: Disk, path: str, code: int, named: str) -> None:
@@ -85,14 +124,29 @@ def test_a_path_that_leads_nowhere_says_what_there_is(lab: Disk, path: str, code
     assert named in result.err
 
 
-def test_a_wrong_path_suggests_the_part_of_it_that_is_right(lab: Disk) -> None:
-    assert lab.rap_state("state", "peers/node-7/latency").err.splitlines()[-1].endswith("state peers/node-7")
+@pytest.mark.parametrize(
+    ("path", "tried"),
+    [
+        ("peers/node-7/latency", "state peers/node-7/latency_us"),
+        ("peers/node-7/zzz", "state peers/node-7"),
+        ("peer/node-7", "state peers"),
+        ("zzz", "rap-state state --help"),
+    ],
+)
+def test_a_wrong_path_suggests_the_nearest_or_the_part_of_it_that_is_right(lab: Disk, path: str, tried: str) -> None:
+    assert lab.rap_state("state", path).err.splitlines()[-1].endswith(tried)
 
 
-def test_state_is_sealed_without_the_key(lab: Disk) -> None:
+def test_a_wrong_path_of_an_earlier_moment_is_suggested_at_that_moment(lab: Disk) -> None:
+    result = lab.rap_state("state", "peers/node-7/latency", "--at", "end-1min", "-o", "json")
+    assert result.error()["try"].endswith("state peers/node-7/latency_us --at end-1min")
+    assert result.error()["candidates"] == ["peers/node-7/latency_us"]
+
+
+def test_state_is_sealed_without_the_key_and_the_one_beside_the_store_is_suggested(lab: Disk) -> None:
     result = lab.rap_state("state", "health", sealed=True)
     assert (result.code, result.out) == (11, "")
-    assert result.err.splitlines()[-1] == f"try: rap-state -D {lab.root} state health --key-file FILE"
+    assert result.err.splitlines()[-1] == f"try: rap-state -D {lab.root} state health --key-file {lab.key_file}"
 
 
 def test_no_document_bytes_and_no_key_are_shown(lab: Disk) -> None:
