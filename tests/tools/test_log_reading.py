@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from rap_projections.lifecycle import Note
 from rap_tools.frame_reading import FrameLine
-from rap_tools.log_reading import Absent, Item, LogFilter, backward, newest
+from rap_tools.log_reading import Absent, Batch, Item, LogFilter, backward, collapsed, newest
+from tests.tools.event_kit import entries, observed
 
 
 class Frames:
@@ -59,3 +61,42 @@ def test_an_open_filter_lets_everything_pass() -> None:
     assert LogFilter().accepts_frame(line)
     assert LogFilter(classes=frozenset({"routes"})).accepts_frame(line)
     assert not LogFilter(classes=frozenset({"trust"})).accepts_frame(line)
+
+
+NOTE = entries(Note("x"))[0]
+FIRST, SECOND = (
+    observed(1000, 2000, 3000),
+    [row._replace(lsn=row.lsn + 3, record=row.record._replace(lsn=10)) for row in observed(4000, 5000)],
+)
+
+
+def told(*items: Item, but: tuple[int, ...] = ()) -> list[Item]:
+    return list(collapsed(iter(items), but=but))
+
+
+def test_rows_of_one_record_are_one_batch_and_records_stay_apart() -> None:
+    assert told(NOTE, *FIRST, *SECOND, NOTE) == [NOTE, Batch(tuple(FIRST)), Batch(tuple(SECOND)), NOTE]
+
+
+def test_a_batch_has_its_rows_from_the_oldest_on_whichever_way_the_log_is_read() -> None:
+    (batch,) = told(*reversed(FIRST))
+    assert batch == Batch(tuple(FIRST))
+    assert (batch.first_lsn, batch.last_lsn) == (7, 9)
+
+
+def test_a_single_row_and_what_is_no_row_stay_as_they_are() -> None:
+    frame = FrameLine("s", 0, 10, 1, 3, False, ())
+    assert told(FIRST[1], NOTE, NOTE, frame, Absent(4, 5)) == [FIRST[1], NOTE, NOTE, frame, Absent(4, 5)]
+
+
+def test_rows_of_a_kind_that_is_asked_for_stay_as_they_are() -> None:
+    assert told(*FIRST, NOTE, but=(70,)) == [*FIRST, NOTE]
+
+
+def test_the_newest_few_are_counted_in_batches() -> None:
+    class Rows(Frames):
+        def forward(self, first: int, last: int) -> Iterator[Item]:
+            yield from [NOTE._replace(lsn=6), *FIRST, *SECOND]
+
+    assert newest(Rows(11), 1, 11, 2, collapsed) == [Batch(tuple(FIRST)), Batch(tuple(SECOND))]
+    assert newest(Rows(11), 1, 11, 2) == SECOND

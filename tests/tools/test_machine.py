@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rap_journal.errors import MisuseError
-from rap_tools.machine import acting_as_owner, open_output
+from rap_tools.machine import acting_as_owner, open_output, terminal_width
 from tests.tools.command import Disk, make_store
 
 NOBODY = 65_534
@@ -33,6 +33,14 @@ def test_output_never_goes_into_a_store(lab: Disk) -> None:
 def test_output_never_goes_where_a_store_is_about_to_be(tmp_path: Path) -> None:
     with pytest.raises(MisuseError):
         open_output(str(tmp_path / "x"), outside=str(tmp_path))
+
+
+def test_the_width_of_the_terminal_is_what_columns_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size((101, 24)))
+    assert terminal_width({"COLUMNS": "72"}) == 72
+    assert [terminal_width({"COLUMNS": columns}) for columns in ("", "0", "wide", "-3")] == [101] * 4
+    assert terminal_width({}) == 101
 
 
 def test_a_folder_of_ones_own_changes_no_rights(tmp_path: Path) -> None:

@@ -1,23 +1,31 @@
 """How the log is shown: aligned lines for people, objects for programs.
 
-Rules this file keeps: one line per event, never wrapped; a refusal, an eviction and what is absent can be seen at a glance.
+Rules this file keeps:
+
+- One line per event, or per batch of rows; off a terminal it is never wrapped, so that lines can be counted and searched.
+- A refusal, an eviction and what is absent can be seen at a glance.
 
 Example::
 
-    lines = TextLines(text)
+    lines = TextLines(text, horizon_lsn=6070)
     lines.show(entry)
 """
 
 from typing import Any, Protocol
 
-from rap_tools.event_summary import summary
+from rap_tools.event_entries import Entry
+from rap_tools.event_summary import batch_summary, summary
 from rap_tools.exit_codes import ExitCode
 from rap_tools.frame_reading import FrameLine
 from rap_tools.json_output import JsonWriter
-from rap_tools.log_reading import Absent, Item
+from rap_tools.log_reading import Absent, Batch, Item
 from rap_tools.opening import SEALED
+from rap_tools.printable import counted
 from rap_tools.text_output import TextWriter
 from rap_tools.times import rfc3339
+
+_TIME_WIDTH, _KIND_WIDTH = 24, 18
+"""A time with milliseconds; most kinds."""
 
 _STYLES = {"refusal": "red", "eviction": "yellow", "lifecycle": "green", "note": "magenta", "decision": "bold"}
 
@@ -39,32 +47,51 @@ class Lines(Protocol):
 
 
 class TextLines:
-    """For people: LSN, wall time in UTC, class, kind, what it is about."""
+    """For people: LSN, wall time in UTC, kind, what it is about. A batch stands on one line, at the time of its record.
 
-    def __init__(self, text: TextWriter) -> None:
+    Args:
+        text: where the lines go.
+        horizon_lsn: the last LSN there is, by which the first column has its width.
+        width: columns of the terminal; a line that is longer goes on below, indented. None: whatever its length, it is one line.
+    """
+
+    def __init__(self, text: TextWriter, horizon_lsn: int, width: int | None = None) -> None:
         self._text = text
+        self._lsn_width = len(lsn_range(horizon_lsn - 1, horizon_lsn))
+        self._width = width
         self.flush = text.flush
 
     def show(self, item: Item) -> None:
-        """Show one item on one line."""
+        """Show one item."""
         if isinstance(item, Absent):
-            self._text.line(
-                (
-                    f"-- {lsn_range(item.first_lsn, item.last_lsn)} not in the journal: damaged, or given up by a recovery --",
-                    "red",
-                )
-            )
+            gone = f"-- {lsn_range(item.first_lsn, item.last_lsn)} not in the journal: damaged, or given up by a recovery --"
+            self._text.line((gone, "red"))
         elif isinstance(item, FrameLine):
-            size = f"{'strict' if item.is_strict else '':<6}  {item.byte_count} bytes"
-            about = f" {SEALED:<24}  {','.join(item.state_classes):<22} {size}  {SEALED}"
-            self._text.line((f"{lsn_range(item.first_lsn, item.last_lsn):<16}", "cyan"), about)
+            strict = ", strict" if item.is_strict else ""
+            about = f"{','.join(item.state_classes)}{strict}, {counted(item.byte_count, 'byte')}"
+            self._line(lsn_range(item.first_lsn, item.last_lsn), SEALED, SEALED, "", about)
+        elif isinstance(item, Batch):
+            first = item.rows[0]
+            rows = [row.row for row in item.rows if row.row is not None]
+            self._show(first, lsn_range(item.first_lsn, item.last_lsn), batch_summary(rows))
         else:
-            when = f" {rfc3339(item.wall_us, digits=3)}  {item.class_name:<9}  "
-            kind = (f"{item.kind_name:<22}", _STYLES.get(item.category, ""))
-            self._text.line((f"@{item.lsn:<8}", "cyan"), when, kind, f"  {summary(item)}")
+            self._show(item, f"@{item.lsn}", summary(item))
 
     def end(self, exit_code: ExitCode, cursor: str) -> None:
         """There is nothing to add."""
+
+    def _show(self, entry: Entry, lsns: str, about: str) -> None:
+        self._line(lsns, rfc3339(entry.wall_us, digits=3), entry.kind_name, _STYLES.get(entry.category, ""), about)
+
+    def _line(self, lsns: str, when: str, kind: str, style: str, about: str) -> None:
+        start = f"{lsns:<{self._lsn_width}}"
+        middle = f"  {when:<{_TIME_WIDTH}}  "
+        fits = self._width is None or len(start + middle) + max(_KIND_WIDTH, len(kind)) + 2 + len(about) <= self._width
+        if fits:
+            self._text.line((start, "cyan"), middle, (f"{kind:<{_KIND_WIDTH}}", style), f"  {about}")
+        else:
+            self._text.line((start, "cyan"), middle, (kind, style))
+            self._text.line("    ", about)
 
 
 class ObjectLines:
@@ -81,7 +108,8 @@ class ObjectLines:
         elif isinstance(item, FrameLine):
             self._writer.item(frame_object(item), type="frame")
         else:
-            self._writer.item(item.as_object(payloads=False))
+            for entry in item.rows if isinstance(item, Batch) else (item,):
+                self._writer.item(entry.as_object(payloads=False))
 
     def end(self, exit_code: ExitCode, cursor: str) -> None:
         """Close the list."""

@@ -5,6 +5,7 @@ Rules this file keeps:
 - Memory does not grow with the log: going backwards reads windows, from the end.
 - An LSN that should be there and is not is told of as an item of its own; nothing is passed over in silence.
 - Without the key an item is a frame, since what is in it is sealed.
+- People are told of the rows of one record together, programs of each by itself.
 
 Example::
 
@@ -12,7 +13,8 @@ Example::
     for item in newest(source, 1, source.horizon_lsn): ...
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from itertools import groupby
 from typing import NamedTuple, Protocol
 
 from rap_journal.records import Record
@@ -32,7 +34,27 @@ class Absent(NamedTuple):
     last_lsn: int
 
 
-Item = Entry | FrameLine | Absent
+class Batch(NamedTuple):
+    """Rows of one columnar record, oldest first, that are told of together."""
+
+    rows: tuple[Entry, ...]
+
+    @property
+    def first_lsn(self) -> int:
+        """LSN of the first of these rows."""
+        return self.rows[0].lsn
+
+    @property
+    def last_lsn(self) -> int:
+        """LSN of the last of these rows."""
+        return self.rows[-1].lsn
+
+
+Item = Entry | FrameLine | Absent | Batch
+
+
+Shown = Callable[[Iterator[Item]], Iterator[Item]]
+"""A way to tell of items."""
 
 
 class LogFilter(NamedTuple):
@@ -154,16 +176,38 @@ def backward(source: LogSource, first: int, last: int) -> Iterator[Item]:
         last, size = start - 1, min(2 * size, WINDOW_MAX)
 
 
-def newest(source: LogSource, first: int, last: int, count: int) -> list[Item]:
-    """The newest `count` of the LSNs `first` to `last`, oldest first; what is absent between them comes on top."""
+def newest(source: LogSource, first: int, last: int, count: int, shown: Shown = iter) -> list[Item]:
+    """The newest `count` of the LSNs `first` to `last`, oldest first; what is absent between them comes on top.
+
+    `shown`: how items are to be told of; `collapsed`, for example, makes one of many.
+    """
     found: list[Item] = []
     events = 0
-    for item in backward(source, first, last):
+    for item in shown(backward(source, first, last)):
         found.append(item)
         events += not isinstance(item, Absent)
         if events == count:
             break
     return list(reversed(found))
+
+
+def collapsed(items: Iterator[Item], *, but: Collection[int] = ()) -> Iterator[Item]:
+    """The same items in the same order, but for rows that follow on each other and share a record: they are one batch.
+
+    `but`: numbers of kinds whose rows are left as they are. A single row is left as it is, too.
+    """
+    for key, group in groupby(items, lambda item: _record_of(item, but)):
+        if key is None:
+            yield from group
+            continue
+        rows = sorted([item for item in group if isinstance(item, Entry)], key=lambda row: row.lsn)
+        yield Batch(tuple(rows)) if len(rows) > 1 else rows[0]
+
+
+def _record_of(item: Item, but: Collection[int]) -> int | None:
+    """LSN of the record that a row shares with others; None for what is told of by itself."""
+    is_row = isinstance(item, Entry) and item.row is not None and item.record.kind not in but
+    return item.record.lsn if isinstance(item, Entry) and is_row else None
 
 
 def _first_lsn(item: Item) -> int:

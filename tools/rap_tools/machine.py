@@ -12,8 +12,9 @@ Example::
 """
 
 import os
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -68,6 +69,14 @@ def open_output(path: str, *, outside: str | None = None) -> BinaryIO:
                 reason="output_inside_store",
             )
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _OUTPUT_MODE), "wb")
+
+
+def terminal_width(environment: Mapping[str, str]) -> int:
+    """Columns of the terminal: what COLUMNS says, else what the terminal at the standard output says, else 80."""
+    columns = environment.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    return shutil.get_terminal_size().columns
 
 
 def forget_standard_output() -> None:

@@ -20,6 +20,7 @@ from rap_journal.clock import Clock
 from rap_journal.errors import MisuseError
 from rap_tools.command_line import KEY_FILE_VARIABLE, ROOT_VARIABLE, option
 from rap_tools.json_output import JsonWriter
+from rap_tools.machine import terminal_width
 from rap_tools.opening import StoreReading
 from rap_tools.text_output import TextWriter
 
@@ -65,6 +66,11 @@ class Session:
     def key_file(self) -> str | None:
         """The key file that was named, by option or environment."""
         return option(self.options, "key_file") or self.environment.get(KEY_FILE_VARIABLE) or None
+
+    @property
+    def width(self) -> int | None:
+        """Columns of the terminal that the result goes to; None where it goes elsewhere."""
+        return terminal_width(self.environment) if self.is_terminal else None
 
     def root(self) -> str:
         """The store's root. Raises `MisuseError` where none was named."""

@@ -7,6 +7,7 @@ Under `-o json` an object of format `rap-state-log`: `is_sealed`, `first_lsn` (t
 Rules this file keeps:
 
 - The exit code is 1 where something particular was asked for and nothing fits, 7 or 8 where records are missing.
+- In text the rows of one record are one line, unless -v asks for each, or -k for their kind; programs always get each.
 - Without the key, frames are shown; what would need the key (kinds, categories, times) cannot be asked for.
 
 Example::
@@ -16,6 +17,7 @@ Example::
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 from rap_journal.errors import HistoryGone, KeyUnavailable, MisuseError
@@ -33,8 +35,10 @@ from rap_tools.log_reading import (
     LogFilter,
     LogSource,
     SealedLog,
+    Shown,
     UnsealedLog,
     backward,
+    collapsed,
     newest,
 )
 from rap_tools.opening import AGENT_NAME, StoreReading
@@ -66,10 +70,10 @@ class _Range(NamedTuple):
     is_asked_for: bool
 
 
-class _Shown(NamedTuple):
-    """How many events were shown, the last LSN that was looked at, and what is to be said of records that are absent."""
+class _Outcome(NamedTuple):
+    """How many lines were shown, the last LSN that was looked at, and what is to be said of records that are absent."""
 
-    event_count: int
+    line_count: int
     last_lsn: int
     code: ExitCode
 
@@ -86,14 +90,14 @@ def run(session: Session) -> int:
         span = _range(log, places)
         lines = _lines(session, log)
         try:
-            shown = _show(store, session, log, lines, span)
+            shown = _show(store, session, log, lines, span, _way_to_show(session, wanted))
         except Exception as error:
             # A list that broke off is closed all the same, and says so by its exit code.
             lines.end(exit_code_of(error), f"{log.cluster}@{span.first - 1}")
             raise
         code = shown.code
         if (
-            not shown.event_count
+            not shown.line_count
             and code is ExitCode.DONE
             and (span.is_asked_for or not wanted.is_open)
             and not session.options.follow
@@ -143,17 +147,23 @@ def _range(log: _Log, places: dict[str, Selector]) -> _Range:
     return _Range(max(first, kept, 1), last, "since" in places or "until" in places)
 
 
-def _items(source: LogSource, span: _Range, session: Session) -> Iterator[Item]:
+def _items(source: LogSource, span: _Range, session: Session, shown: Shown) -> Iterator[Item]:
     options = session.options
     lines = options.lines or (FOLLOWED_FIRST if options.follow and not (options.since or options.after) else None)
     if lines is not None:
-        found = newest(source, span.first, span.last, lines)
+        found = newest(source, span.first, span.last, lines, shown)
         return reversed(found) if options.reverse else iter(found)
-    return backward(source, span.first, span.last) if options.reverse else source.forward(span.first, span.last)
+    return shown(backward(source, span.first, span.last) if options.reverse else source.forward(span.first, span.last))
 
 
-def _show(store: StoreReading, session: Session, log: _Log, lines: Lines, span: _Range) -> _Shown:
-    items, count, has_absent, last = _items(log.source, span, session), 0, False, span.last
+def _way_to_show(session: Session, wanted: LogFilter) -> Shown:
+    if session.is_text and not session.options.verbose:
+        return partial(collapsed, but=wanted.kinds or ())
+    return iter
+
+
+def _show(store: StoreReading, session: Session, log: _Log, lines: Lines, span: _Range, shown: Shown) -> _Outcome:
+    items, count, has_absent, last = _items(log.source, span, session, shown), 0, False, span.last
     try:
         while True:
             for item in items:
@@ -165,11 +175,11 @@ def _show(store: StoreReading, session: Session, log: _Log, lines: Lines, span: 
             lines.flush()
             session.pause(session.options.interval)
             log.source.refresh(live=store.is_live)
-            items, last = log.source.forward(last + 1, log.source.horizon_lsn), log.source.horizon_lsn
+            items, last = shown(log.source.forward(last + 1, log.source.horizon_lsn)), log.source.horizon_lsn
     except KeyboardInterrupt:
         if not session.options.follow:
             raise
-    return _Shown(count, last, _code_of_missing(log, span) if has_absent else ExitCode.DONE)
+    return _Outcome(count, last, _code_of_missing(log, span) if has_absent else ExitCode.DONE)
 
 
 def _code_of_missing(log: _Log, span: _Range) -> ExitCode:
@@ -180,7 +190,7 @@ def _code_of_missing(log: _Log, span: _Range) -> ExitCode:
 
 def _lines(session: Session, log: _Log) -> Lines:
     if session.is_text:
-        return TextLines(session.text())
+        return TextLines(session.text(), log.source.horizon_lsn, session.width)
     writer = session.json()
     fields = head(
         "rap-state-log", log.cluster, log.source.horizon_lsn, is_sealed=log.history is None, first_lsn=log.frames.first_lsn()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rap_projections.cluster import ClusterState
-from tests.tools.command import PEERS, Disk, activate_all, last_lsn, lsn_of, make_store, new_disk, observe
+from tests.tools.command import PEERS, Disk, Terminal, activate_all, last_lsn, lsn_of, make_store, new_disk, observe
 
 
 def lsns(disk: Disk, *arguments: str, sealed: bool = False) -> list[int]:
@@ -19,11 +19,59 @@ def test_every_lsn_is_shown_once_and_in_order(lab: Disk) -> None:
     assert lsns(lab) == list(range(1, last_lsn(lab) + 1))
 
 
-def test_a_line_has_lsn_time_class_kind_and_summary(lab: Disk) -> None:
+def test_a_line_has_lsn_time_kind_and_summary(lab: Disk) -> None:
+    lsn, width = lsn_of(lab, "DegradedEntered"), len(f"@{last_lsn(lab)}..@{last_lsn(lab)}")
+    start = f"@{lsn}".ljust(width)
+    assert lab.rap_state("log", "-k", "DegradedEntered").out == (
+        f"{start}  2026-01-01T00:02:00.000Z  DegradedEntered     reason=no control plane  safe_until_us=2026-01-01T01:02:00.000000Z\n"
+    )
+
+
+def test_a_batch_of_observations_is_one_line_for_people(lab: Disk) -> None:
+    first = lsn_of(lab, "PeersObserved")
+    lines = [line for line in lab.rap_state("log").out.splitlines() if "PeersObserved" in line]
+    about = "8 observations of 8 peers, 10.000 to 16.000 ms, 1 failed (timeout)"
+    assert lines[0] == f"@{first}..@{first + 7}  2026-01-01T00:00:00.000Z  PeersObserved       {about}"
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize("asked", [("-v",), ("-k", "PeersObserved"), ("-k", "70"), ("-v", "-r")])
+def test_a_batch_is_taken_apart_where_its_rows_are_asked_for(lab: Disk, asked: tuple[str, ...]) -> None:
+    lines = [line for line in lab.rap_state("log", *asked).out.splitlines() if "PeersObserved" in line]
+    assert len(lines) == 16
+    assert sum(line.endswith("PeersObserved       node-2  12.000 ms") for line in lines) == 1
+
+
+def test_a_batch_is_taken_apart_for_programs_and_a_filter_by_class_leaves_it_whole(lab: Disk) -> None:
+    assert len(lab.rap_state("log", "--class", "peers", "--category", "observation").out.splitlines()) == 2
+    assert len(lab.rap_state("log", "--class", "peers", "--category", "observation", "-o", "ndjson").lines()) == 18
+
+
+def test_lines_are_counted_as_they_are_shown(lab: Disk) -> None:
+    lines = lab.rap_state("log").out.splitlines()
+    for count in (1, 4, 6, len(lines)):
+        assert lab.rap_state("log", "-n", str(count)).out.splitlines() == lines[-count:]
+        assert lab.rap_state("log", "-n", str(count), "-r").out.splitlines() == lines[: -count - 1 : -1]
+
+
+def test_a_part_of_a_batch_that_was_asked_for_is_summed_up_by_itself(lab: Disk) -> None:
+    first = lsn_of(lab, "PeersObserved")
+    (line,) = lab.rap_state("log", "-S", f"@{first + 1}", "-U", f"@{first + 3}").out.splitlines()
+    assert line.startswith(f"@{first + 1}..@{first + 3} ")
+    assert line.endswith("3 observations of 3 peers, 11.000 to 13.000 ms")
+    (row,) = lab.rap_state("log", "-S", f"@{first + 1}", "-U", f"@{first + 1}").out.splitlines()
+    assert row.endswith("node-1  11.000 ms")
+
+
+def test_what_does_not_fit_the_terminal_stands_below(lab: Disk) -> None:
     lsn = lsn_of(lab, "DegradedEntered")
-    (line,) = lab.rap_state("log", "-k", "DegradedEntered").out.splitlines()
-    assert line.split()[:4] == [f"@{lsn}", "2026-01-01T00:02:00.000Z", "health", "DegradedEntered"]
-    assert "reason=no control plane" in line
+    narrow = lab.rap_state("log", "-k", "DegradedEntered", "--no-color", stream=Terminal(), environment={"COLUMNS": "80"}).out
+    assert narrow.splitlines() == [
+        f"@{lsn}       2026-01-01T00:02:00.000Z  DegradedEntered",
+        "    reason=no control plane  safe_until_us=2026-01-01T01:02:00.000000Z",
+    ]
+    wide = lab.rap_state("log", "-k", "DegradedEntered", "--no-color", stream=Terminal(), environment={"COLUMNS": "200"}).out
+    assert wide == lab.rap_state("log", "-k", "DegradedEntered").out
 
 
 def test_observations_are_one_event_per_row_with_the_names_of_the_peers(lab: Disk) -> None:
