@@ -48,11 +48,13 @@ class StoreReading:
         path: its root, as it was given.
         marker: what its marker says.
         holder: what the live writer wrote into the lock, or None where there is no writer.
+        key_file: the key file that was named, or None.
         has_keys: whether seals can be opened.
     """
 
-    def __init__(self, path: str, keys: KeyProvider | None, history: History, root: Directory, stack: ExitStack) -> None:
+    def __init__(self, path: str, keys: FileKeyProvider | None, history: History, root: Directory, stack: ExitStack) -> None:
         self.path = path
+        self.key_file = keys.path if keys is not None else None
         self.has_keys = keys is not None
         self._keys = keys
         self._history = history
@@ -182,7 +184,8 @@ class NamedKeyFile(FileKeyProvider):
             return super().key_encryption_key()
         except KeyLost as error:
             raise KeyLost(
-                f"there is no key file {self.path}; nothing was opened. Check --key-file.", reason="key_file"
+                f"there is no key file {self.path}; nothing was opened. Check --key-file or RAP_STATE_KEY_FILE.",
+                reason="key_file",
             ) from error
 
 

@@ -1,13 +1,17 @@
 """`rap-state verify`: is every stored byte what was written?
 
 Under `-o json` an object of format `rap-state-verify`: `is_live` (a writer was at work: nothing past its last durable record was judged),
-`is_unsealed` (a key was at hand, so that seals were opened as well), `journals` (what was looked at) and `findings`, each with
-`file`, `offset`, `reason`, `severity`, `exit_code`, `state_classes`, `first_lsn` and `last_lsn` (null where no LSN is concerned).
+`is_unsealed` (a key opened the seals, so that what is in them was looked at as well), `is_sound`, `meaning` and `next` (of the exit code,
+for people), `journals` (what was looked at) and `findings`, each with `file`, `offset`, `reason`, `severity`, `exit_code`,
+`state_classes`, `first_lsn` and `last_lsn` (null where no LSN is concerned).
 
 Rules this file keeps:
 
 - No key is needed: digests are over stored bytes. With --key-file, tampering shows that made the digests fit.
-- Nothing is changed and no lock is taken. The exit code is that of the gravest finding: 6, 7, 8, 9, 11 or 12.
+- A key file that is named and not there is an error: it was meant to open something.
+- Of FILE nothing is told but what concerns it, and the exit code is that of FILE alone.
+- Nothing is changed and no lock is taken. The exit code is that of the gravest finding: 6, 7, 8, 9, 11 or 12; the last line says what it
+  means and what to do next.
 
 Example::
 
@@ -15,14 +19,14 @@ Example::
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rap_journal.errors import MisuseError, NoSuchRecord
 from rap_journal.filesystem import Directory
 from rap_journal.layout import CLUSTERS, KEY_FOLDERS
 from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.verify import JournalShape, Shapes, verify_store
-from rap_journal.verify_report import Severity, VerifyFinding, VerifyReport
+from rap_journal.verify_report import JournalSummary, Severity, VerifyFinding
 from rap_projections.event_kinds import AGENT_CLASSES, CLUSTER_CLASSES
 from rap_tools.exit_codes import ExitCode, worst
 from rap_tools.json_output import head
@@ -34,7 +38,44 @@ from rap_tools.session import Session
 SHAPES = Shapes(JournalShape(CLUSTER_CLASSES, KEY_FOLDERS), JournalShape(AGENT_CLASSES, ("agent", "quarantine")))
 """What the journals of a store are expected to hold."""
 
+MEANINGS: dict[ExitCode, tuple[str, str]] = {
+    ExitCode.DONE: ("every byte that was looked at is what was written", "nothing needs to be done"),
+    ExitCode.TORN_TAIL: (
+        "a crash cut the last write short, and nothing that was acknowledged is lost",
+        "start the agent: opening the store cuts the torn end",
+    ),
+    ExitCode.CACHE_DAMAGE: (
+        "damage, and nothing but caches can have lost something",
+        "start the agent, which rebuilds them; where it comes back, check the disk",
+    ),
+    ExitCode.FAIL_CLOSED: (
+        "damage to more than caches: identity, trust or what is active may be concerned, and what is fails closed",
+        "keep a copy of the folder, check the disk, and put a backup in its place or join the cluster anew",
+    ),
+    ExitCode.UNKNOWN_FORMAT: (
+        "something was written by a later release, and was not judged",
+        "verify with that release; rap-state --version names this one",
+    ),
+    ExitCode.NO_ACCESS: (
+        "not everything could be judged: a key does not fit, or access was denied",
+        "give the right key, as the store's owner",
+    ),
+    ExitCode.DISK: ("the operating system could not read everything", "check the disk"),
+}
+"""What each exit code of this command means, and what to do next."""
+
 _STYLES = {Severity.HARMLESS: "", Severity.TORN: "yellow", Severity.CACHE_DAMAGE: "yellow"}
+
+
+class _Verified(NamedTuple):
+    """What was asked about (None: everything), and what was found of it."""
+
+    place: str | None
+    findings: list[VerifyFinding]
+    journals: list[JournalSummary]
+    is_live: bool
+    is_unsealed: bool
+    code: ExitCode
 
 
 def run(session: Session) -> int:
@@ -42,6 +83,8 @@ def run(session: Session) -> int:
     with session.open_store() as store:
         cluster = store.choose(session.cluster) if session.cluster else None
     keys = NamedKeyFile(session.key_file) if session.key_file else None
+    if keys is not None:
+        keys.key_encryption_key()
     with OsFileSystem().open_root(session.root()) as root:
         place = _place(session, root, cluster)
         report = verify_store(root, SHAPES, keys=keys)
@@ -49,10 +92,14 @@ def run(session: Session) -> int:
         if place is not None and not findings and not _exists(root, place):
             raise NoSuchRecord(f"{place} is not in this store, and nothing should be there.", file=place, reason="no_such_file")
     code = worst(finding.severity.exit_code for finding in findings)
+    journals = [journal for journal in report.journals if place is None or _is_below(journal.folder, place)]
+    # A key that does not fit leaves the seals of that journal as they are.
+    is_unsealed = report.is_unsealed and not any(finding.severity is Severity.UNAVAILABLE for finding in report.findings)
+    found = _Verified(place, findings, journals, report.is_live, is_unsealed, code)
     if session.is_text:
-        _print(session, report, findings, place)
+        _print(session, found)
     else:
-        _write(session, report, findings, cluster, code)
+        _write(session, found, cluster)
     return code
 
 
@@ -86,35 +133,42 @@ def _is_below(file: str, place: str) -> bool:
     return file == place or file.startswith(f"{place}/")
 
 
-def _print(session: Session, report: VerifyReport, findings: list[VerifyFinding], place: str | None) -> None:
+def _print(session: Session, found: _Verified) -> None:
     text = session.text()
-    for journal in report.journals:
+    for journal in found.journals:
         lsns = lsn_range(journal.first_lsn, journal.last_lsn) if journal.first_lsn else "no records"
-        if place is None or _is_below(journal.folder, place) or _is_below(place, journal.folder):
-            text.line(
-                (journal.folder, "bold"),
-                f"  {lsns}, {counted(journal.segment_count, 'segment')}, {counted(journal.frame_count, 'frame')}",
-            )
-    for finding in findings:
+        segments, frames = counted(journal.segment_count, "segment"), counted(journal.frame_count, "frame")
+        text.line((journal.folder, "bold"), f"  {lsns}, {segments}, {frames}")
+    for finding in found.findings:
         text.line((finding.sentence(), _STYLES.get(finding.severity, "red")))
-    live = " A writer is at work: nothing past its last durable record was judged." if report.is_live else ""
-    seals = "seals were opened" if report.is_unsealed else "without a key, seals stay closed"
-    grave = [finding for finding in findings if finding.severity > Severity.HARMLESS]
-    verdict: tuple[str, str] = (f"{counted(len(grave), 'finding')}", "red") if grave else ("sound", "green")
-    text.line(verdict, f" ({seals}).{live}")
+    grave = sum(finding.severity > Severity.HARMLESS for finding in found.findings)
+    verdict: tuple[str, str] = (counted(grave, "finding"), "red") if grave else ("sound", "green")
+    live = " A writer is at work: nothing past its last durable record was judged." if found.is_live else ""
+    where = "" if found.place is None else f"{found.place}: "
+    text.line(where, verdict, f" ({_seals_text(session, found)}).{live}")
+    meaning, following = MEANINGS[found.code]
+    text.line(f"exit {int(found.code)}: {meaning}. Next: {following}.")
 
 
-def _write(session: Session, report: VerifyReport, findings: list[VerifyFinding], cluster: str | None, code: ExitCode) -> None:
+def _seals_text(session: Session, found: _Verified) -> str:
+    if found.is_unsealed:
+        return "seals were opened"
+    return "seals stay closed: the key does not open all of them" if session.key_file else "without a key, seals stay closed"
+
+
+def _write(session: Session, found: _Verified, cluster: str | None) -> None:
     writer = session.json()
-    journals = [journal._asdict() for journal in report.journals]
-    last = next((journal.last_lsn for journal in report.journals if cluster and journal.cluster == cluster), None)
-    writer.begin(
-        head("rap-state-verify", cluster, last, is_live=report.is_live, is_unsealed=report.is_unsealed, is_sound=code == 0, journals=journals),
-        type="finding", items="findings",
+    last = next((journal.last_lsn for journal in found.journals if cluster and journal.cluster == cluster), None)
+    meaning, following = MEANINGS[found.code]
+    fields = head(
+        "rap-state-verify", cluster, last, is_live=found.is_live, is_unsealed=found.is_unsealed,
+        is_sound=found.code is ExitCode.DONE, meaning=meaning, next=following,
+        journals=[journal._asdict() for journal in found.journals],
     )  # fmt: skip
-    for finding in findings:
+    writer.begin(fields, type="finding", items="findings")
+    for finding in found.findings:
         writer.item(_finding_object(finding))
-    writer.end(code)
+    writer.end(found.code)
 
 
 def _finding_object(finding: VerifyFinding) -> dict[str, Any]:
