@@ -9,10 +9,14 @@ Example::
 
 from typing import Any
 
+from rap_tools.log_lines import lsn_range
 from rap_tools.opening import SEALED
 from rap_tools.printable import counted
 from rap_tools.text_output import Piece, TextWriter
 from rap_tools.times import rfc3339_s, span_text
+
+_LOSSLESS = ("torn_tail",)
+"""Verdicts of a recovery that cut nothing but what was never acknowledged."""
 
 
 def print_store(text: TextWriter, info: dict[str, Any]) -> None:
@@ -23,7 +27,7 @@ def print_store(text: TextWriter, info: dict[str, Any]) -> None:
         ("store id", info["store_id"]),
         ("key provider", info["key_provider"].replace("_", " ")),
         ("writer", info["writer"] or "none at work"),
-        ("agent", _agent(info["agent"], is_live=info["writer"] is not None)),
+        *_agent(info["agent"], is_live=info["writer"] is not None),
         *([("missing", (f"joined, and not on disk: {', '.join(missing)}", "red"))] if missing else []),
     ])  # fmt: skip
 
@@ -53,32 +57,46 @@ def _told(status: dict[str, Any]) -> list[tuple[str, Piece]]:
     updates = status["updates"].items()
     return [
         ("fail closed", (f"yes: {status['fail_closed']}", "bold red") if status["fail_closed"] else "no"),
-        ("identity", f"{status['identity']['enrollment']}, key protected by: {status['identity']['protection']}"),
+        ("identity", _identity(status["identity"])),
         ("trust", _trust(status["trust"])),
         *[(f"snapshot {name}", _scope(scope)) for name, scope in scopes],
         *([] if scopes else [("snapshots", "none active")]),
-        (
-            "caches",
-            f"{status['peer_count']} peers, {status['route_count']} routes, {status['telemetry_waiting']} telemetry records waiting",
-        ),
+        ("caches", _caches(status)),
         ("degraded", _degraded(status["degraded"])),
         *[
-            (f"update {name}", f"{entry['current'] or 'nothing'} runs{', one is pending' if entry['has_pending'] else ''}")
+            (
+                f"update {name}",
+                f"{entry['current'] or 'no known version'} runs{', one is pending' if entry['has_pending'] else ''}",
+            )
             for name, entry in updates
         ],
-        ("store", _store(status["store"])),
+        ("recovery", _recovery(status["store"])),
+        *_quarantine(status["store"]),
         ("trusted time", f"{rfc3339_s(status['trusted_time_s'])} or later"),
     ]
 
 
-def _agent(agent: dict[str, Any], *, is_live: bool) -> Piece:
+def _agent(agent: dict[str, Any], *, is_live: bool) -> list[tuple[str, Piece]]:
     if "error" in agent:
-        return agent["error"]["message"], "red"
+        return [("agent", (agent["error"]["message"], "red"))]
     if agent["install_id"] == SEALED:
-        return SEALED
-    closed = {True: "after a clean close", False: "after a crash or a kill", None: "never"}[agent["previous_close_was_clean"]]
-    now = "closed in order" if not agent["is_open"] else "open now" if is_live else "not closed in order since"
-    return f"version {agent['agent_version'] or '-'}, last opened {closed}, {now}"
+        return [("agent", SEALED)]
+    if agent["opened_at"] is None:
+        return [("agent", "has not opened the store yet")]
+    before = "" if agent["previous_close_was_clean"] else ", after a crash or a kill"
+    if agent["closed_at"] is not None:
+        since = f"closed in order {_seconds(agent['closed_at'])}"
+    else:
+        since = "open now" if is_live else "not closed in order since: a crash or a kill"
+    return [
+        ("agent", f"version {agent['agent_version'] or '-'}"),
+        ("last opening", f"{_seconds(agent['opened_at'])}{before}; {since}"),
+    ]
+
+
+def _seconds(time: str) -> str:
+    """A time without what stands behind its seconds."""
+    return f"{time.partition('.')[0]}Z"
 
 
 def _trust(trust: dict[str, Any]) -> Piece:
@@ -87,7 +105,7 @@ def _trust(trust: dict[str, Any]) -> Piece:
     state = "" if trust["restore_state"] == "normal" else f", {trust['restore_state']}"
     text = (
         f"bundle {trust['bundle_version']}, expires {rfc3339_s(trust['bundle_expires_at_s'])}; "
-        f"{trust['revocation_count']} revocations, {trust['refusal_count']} refusals{state}"
+        f"{counted(trust['revocation_count'], 'revocation')}, {counted(trust['refusal_count'], 'refusal')}{state}"
     )
     return (text, "yellow") if state else text
 
@@ -124,28 +142,52 @@ def _degraded(degraded: dict[str, Any]) -> Piece:
     return f"no; {left}{flags}"
 
 
-def _store(store: dict[str, Any]) -> str:
+def _recovery(store: dict[str, Any]) -> Piece:
+    """What recoveries cut or lost; openings with nothing to report are none of them."""
     last = store["last_recovery"]
-    recovery = f", the last: {last['verdict']} at @{last['lsn']}, {last['action']}" if last else ""
-    checkpoint = f"@{store['checkpoint_lsn']}" if store["checkpoint_lsn"] is not None else "none recorded"
-    return f"{store['recovery_count']} recoveries{recovery}; newest checkpoint {checkpoint}; {store['quarantine_bytes']} bytes in quarantine"
+    if last is None:
+        return "no recovery has cut or lost anything"
+    lost = "nothing acknowledged was lost" if last["verdict"] in _LOSSLESS else "records may have been lost"
+    found, verdict = counted(store["recovery_count"], "finding"), last["verdict"].replace("_", " ")
+    text = f"{found}, the last: {verdict} after @{last['lsn']}, {last['action']}; {lost}"
+    return text if last["verdict"] in _LOSSLESS else (text, "yellow")
+
+
+def _quarantine(store: dict[str, Any]) -> list[tuple[str, Piece]]:
+    count = store["quarantine_bytes"]
+    return [("quarantine", f"{counted(count, 'byte')} of what was cut")] if count else []
+
+
+def _identity(identity: dict[str, Any]) -> str:
+    enrollment = {"none": "not enrolled"}.get(identity["enrollment"], identity["enrollment"])
+    return f"{enrollment}; keys protected by: {identity['protection'].replace('_', ' ')}"
+
+
+def _caches(status: dict[str, Any]) -> str:
+    peers, routes = counted(status["peer_count"], "peer"), counted(status["route_count"], "route")
+    return f"{peers}, {routes}, {counted(status['telemetry_waiting'], 'telemetry record')} waiting"
 
 
 def _sound(status: dict[str, Any]) -> Piece:
-    sound = status["sound"]
+    sound, journal = status["sound"], status["journal"]
     if sound is None:
         return "unknown", "red"
     if sound["is_sound"]:
-        return "nothing is missing since the newest checkpoint; rap-state verify checks every byte"
-    missing = [f"@{gap['first_lsn']}..@{gap['last_lsn']} missing ({gap['reason']})" for gap in sound["missing"]]
+        newest = max(journal["checkpoints"], default=0)
+        since = f"since the newest checkpoint, @{newest}" if newest else "since the beginning; there is no checkpoint yet"
+        return f"nothing is missing {since}. Every byte: rap-state verify"
+    missing = [f"{lsn_range(gap['first_lsn'], gap['last_lsn'])} missing ({gap['reason']})" for gap in sound["missing"]]
     scopes = [f"the active {name} document does not verify" for name in sound["unsound_scopes"]]
     return "; ".join([*missing, *scopes]) or "no: see fail closed", "red"
 
 
 def _history(status: dict[str, Any]) -> str:
-    journal = status["journal"]
+    journal, horizon = status["journal"], status["horizon"]
     if journal is None:
         return "unknown"
-    segments = f"{counted(journal['segment_count'], 'segment')}, {journal['stored_bytes']} bytes"
-    checkpoints = counted(len(journal["checkpoints"]), "checkpoint")
-    return f"events from @{journal['first_lsn']}, states from @{journal['oldest_lsn']}; {segments}; {checkpoints}"
+    segments = f"{counted(journal['segment_count'], 'segment')}, {counted(journal['stored_bytes'], 'byte')}"
+    if journal["first_lsn"] > horizon:
+        return f"no events yet; {segments}"
+    states = f"from @{journal['oldest_lsn']}" if journal["oldest_lsn"] else "from the beginning"
+    replay = f"an opening replays {counted(journal['replay_count'], 'record')}"
+    return f"events {lsn_range(journal['first_lsn'], horizon)}, states {states}; {segments}; {replay}"

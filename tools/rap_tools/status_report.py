@@ -8,7 +8,8 @@ Rules this file keeps:
 
 Added to the fields of `rap_projections.status`: `is_sealed`; `is_live` (a writer is at work); `sound` (`is_sound`, `unsound_scopes`, `missing`:
 records that are missing since the checkpoint); `journal` (`first_lsn` and `oldest_lsn`: from where on there are records, and states;
-`checkpoints`, `segment_count`, `stored_bytes`); `error` (the complaint, or null); `exit_code`.
+`checkpoints`, `segment_count`, `stored_bytes`; `replay_count`: records that an opening replays behind the newest checkpoint); `error` (the
+complaint, or null); `exit_code`.
 
 Example::
 
@@ -33,6 +34,7 @@ from rap_tools.exit_codes import ExitCode
 from rap_tools.frame_reading import FrameReader
 from rap_tools.opening import SEALED, StoreReading
 from rap_tools.soundness import Judgement, judge
+from rap_tools.times import rfc3339
 from rap_tools.values import plain
 
 SEALED_FIELDS = (
@@ -40,6 +42,11 @@ SEALED_FIELDS = (
     "store",
 )  # fmt: skip
 """The fields of a status that only the key can show."""
+
+
+_AGENT_FIELDS = (
+    "install_id", "agent_version", "opened_at", "closed_at", "is_open", "previous_close_was_clean", "feature_flags", "joined",
+)  # fmt: skip
 
 
 class ClusterReport(NamedTuple):
@@ -62,17 +69,19 @@ def report_cluster(store: StoreReading, cluster: str, clock: Clock) -> ClusterRe
 
 
 def report_agent(store: StoreReading) -> dict[str, Any]:
-    """The installation: its id, versions, last opening, flags, the clusters it joined; `(sealed)` without the key."""
+    """The installation: its id, versions, last opening and closing (RFC 3339 or null), flags, the clusters it joined; `(sealed)` without
+    the key."""
     if not store.has_keys:
-        return dict.fromkeys(
-            ("install_id", "agent_version", "is_open", "previous_close_was_clean", "feature_flags", "joined"), SEALED
-        )
+        return dict.fromkeys(_AGENT_FIELDS, SEALED)
     agent = _fold_agent(store)
+    opened, closed = agent.opened, agent.closed
     return {
         "install_id": agent.install_id,
-        "agent_version": agent.opened.agent_version if agent.opened else None,
+        "agent_version": opened.agent_version if opened else None,
+        "opened_at": rfc3339(opened.at_us) if opened else None,
+        "closed_at": rfc3339(closed.at_us) if closed and not agent.is_open else None,
         "is_open": agent.is_open,
-        "previous_close_was_clean": agent.opened.previous_clean if agent.opened else None,
+        "previous_close_was_clean": opened.previous_clean if opened else None,
         "feature_flags": plain(agent.feature_flags),
         "joined": list(agent.joined()),
     }
@@ -97,7 +106,7 @@ def _sealed(store: StoreReading, cluster: str, frames: FrameReader) -> ClusterRe
 
 
 def _failed(store: StoreReading, cluster: str, error: Exception, frames: FrameReader | None) -> ClusterReport:
-    complaint = complain(error, Scene(store.path, cluster, "status"))
+    complaint = complain(error, Scene(store.path, cluster, "status", ("status",), store.key_file))
     fields = _bare(cluster, frames.horizon.lsn if frames else None, None)
     report = _complete(fields, store, frames, complaint.exit_code, is_sealed=not store.has_keys, sound=None)
     return report._replace(document=report.document | {"error": complaint.as_object(cluster)})
@@ -144,6 +153,7 @@ def _journal(frames: FrameReader) -> dict[str, Any]:
         "first_lsn": frames.first_lsn(),
         "oldest_lsn": frames.horizon.oldest_lsn,
         "checkpoints": list(frames.checkpoints()),
+        "replay_count": frames.horizon.lsn - max(frames.checkpoints(), default=0),
         "segment_count": frames.segment_count(),
         "stored_bytes": frames.stored_bytes(),
     }

@@ -36,6 +36,9 @@ def run(session: Session) -> int:
         print_store(text, info)
         for report in reports.values():
             print_cluster(text, report.document)
+        if not reports:
+            text.line("")
+            text.line("no cluster yet: the agent joins clusters")
         return code
     session.json().document(_object(info, reports, code), code)
     return code
@@ -61,7 +64,7 @@ def _store_info(store: StoreReading) -> tuple[dict[str, Any], ExitCode]:
     try:
         info["agent"] = agent = report_agent(store)
     except (StateStoreError, OSError) as error:
-        complaint = complain(error, Scene(store.path, None, "status"))
+        complaint = complain(error, Scene(store.path, None, "status", ("status",), store.key_file))
         info["agent"] = {"error": complaint.as_object(AGENT_NAME)}
         return info, complaint.exit_code
     joined = agent["joined"]

@@ -106,6 +106,36 @@ def test_an_empty_store_has_a_status_too(tmp_path: Path) -> None:
     disk.open(create=True).close()
     result = disk.rap_state("status", "-o", "json")
     assert (result.code, result.json()["clusters"]) == (0, {})
+    assert disk.rap_state("status").out.splitlines()[-2:] == ["", "no cluster yet: the agent joins clusters"]
+
+
+def test_a_key_file_that_is_not_there_is_told_with_a_command_that_can_be_pasted(lab: Disk, tmp_path: Path) -> None:
+    result = lab.rap_state("status", "--key-file", str(tmp_path / "typo"))
+    assert result.code == 11
+    assert f"  try      rap-state -D {lab.root} status --key-file {lab.key_file}\n" in result.out
+
+
+def test_the_first_checkpoint_is_none_and_the_opening_is_told(tmp_path: Path) -> None:
+    disk = new_disk(tmp_path)
+    with disk.open(create=True) as store:
+        store.join("lab", bundle=disk.fabric.bootstrap, expect=disk.fabric.fingerprint)
+    out = disk.rap_state("status").out
+    assert (
+        "  sound         nothing is missing since the beginning; there is no checkpoint yet. Every byte: rap-state verify\n"
+        in out
+    )
+    assert "  recovery      no recovery has cut or lost anything\n" in out
+    assert "  last opening  2026-01-01T00:00:00Z; closed in order 2026-01-01T00:00:00Z\n" in out
+
+
+def test_a_torn_tail_is_a_recovery_in_which_nothing_was_lost(tmp_path: Path) -> None:
+    disk = make_store(tmp_path)
+    with max((disk.root / "clusters" / "lab" / "journal").glob("0*")).open("ab") as file:
+        file.write(b"RAPF torn off by a crash")
+    disk.open(seed=3).close()
+    last = disk.rap_state("status", "-o", "json").json()["store"]["last_recovery"]
+    out = disk.rap_state("status").out
+    assert f"  recovery           1 finding, the last: {last['verdict'].replace('_', ' ')} after @{last['lsn']}, cut; " in out
 
 
 def test_missing_records_of_a_cache_are_named(tmp_path: Path) -> None:
