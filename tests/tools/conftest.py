@@ -1,10 +1,11 @@
-"""The store that the tests of the command read, written once. Nothing may change in it: that is looked at when all is done."""
+"""Stores that the tests of the command read, written once. Nothing may change in them: that is looked at when all is done."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.tools.command import Disk, all_bytes, make_store
+from tests.tools.demo_kit import DemoRun, make_run
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +14,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
     before = all_bytes(disk.root)
     yield disk
     assert all_bytes(disk.root) == before
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoRun]:
+    run = make_run(tmp_path_factory.mktemp("demo"))
+    before = all_bytes(run.root)
+    yield run
+    assert all_bytes(run.root) == before

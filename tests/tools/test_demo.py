@@ -15,7 +15,7 @@ from rap_tools import demo, demo_course
 from rap_tools.demo_messages import Acknowledged, Message, Order
 from rap_tools.demo_network import DemoNetwork
 from rap_tools.demo_proof import KilledReading, read_killed
-from rap_tools.demo_run import Transcript, WriterFailed
+from rap_tools.demo_run import KillPlan, Transcript, WriterFailed
 from tests.shared_data import shared_data
 
 SLICES = 9
@@ -130,6 +130,8 @@ def test_acknowledged_records_that_a_disk_loses_are_found_out(
         segment.write_bytes(bytes_kept[: len(bytes_kept) * 3 // 4])
         return found
 
+    # Late, so that the newest segment holds slices that were acknowledged.
+    monkeypatch.setattr(demo_course, "plan_kill", lambda network: KillPlan("us-east-1", SLICES - 2, 0.5))
     monkeypatch.setattr(demo_course, "read_killed", losing)
     assert demo.run(options(tmp_path / "node")) == 1
     problems = json.loads(capsys.readouterr().out)["problems"]
