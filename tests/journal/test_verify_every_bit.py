@@ -1,15 +1,20 @@
 """In a cleanly closed journal no bit can change, and no file shrink, go or move, without verification saying where."""
 
+import re
+import sys
 from random import Random
 
 import pytest
 
-from rap_journal.layout import JOURNAL, QUARANTINE, SPARE
+from rap_journal.layout import JOURNAL, QUARANTINE, SPARE, WITNESS
 from tests.journal.sound_journal import KEYS, Files, Patient, expected_of, found_in, frames_of, sound_files, verify_files
 from tests.journal.workbench import segments_in
 
 SEED = 20260101
 SMALL_BYTES = 512
+ZEROS_MIN = 64
+"""Length from which a run of zeros says nothing byte by byte."""
+
 FILES = sorted(name for name, content in sound_files().items() if content is not None)
 SMALL_FILES = [name for name in FILES if len(sound_files()[name] or b"") <= SMALL_BYTES]
 
@@ -18,6 +23,18 @@ def content(name: str) -> bytes:
     data = sound_files()[name]
     assert data is not None
     return data
+
+
+def places_worth_trying(name: str) -> list[int]:
+    """Every byte of a file, but of a long run of zeros (padding, room for what is to come) its ends and every 61st in between."""
+    data, places = content(name), []
+    for run in re.finditer(rb"\0{%d,}|.[^\0]*" % ZEROS_MIN, data, re.DOTALL):
+        inside = range(run.start(), run.end())
+        if run.end() - run.start() >= ZEROS_MIN and not any(run[0]):
+            places += [*inside[:8], *inside[8:-8:61], *inside[-8:]]
+        else:
+            places += inside
+    return places
 
 
 def check_flip(patient: Patient, name: str, offset: int, bit: int, *, live: bool) -> None:
@@ -41,10 +58,27 @@ def test_a_changed_bit_is_reported_with_file_offset_and_exit_code(name: str) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
-def test_a_changed_bit_in_any_byte_is_reported(name: str) -> None:
+def test_a_changed_bit_in_any_byte_is_reported(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     patient, random = Patient(), Random(f"{SEED} every byte of {name}")
-    for offset in range(len(content(name))):
+    places = places_worth_trying(name)
+    for offset in places:
         check_flip(patient, name, offset, random.randrange(8), live=bool(offset & 1))
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{name}: a bit in each of {len(places)} of {len(content(name))} bytes, the others zeros among zeros\n"
+        )
+
+
+@pytest.mark.slow
+def test_any_changed_bit_of_the_witness_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    patient, places = Patient(), places_worth_trying(WITNESS)
+    for offset in places:
+        for bit in range(8):
+            check_flip(patient, WITNESS, offset, bit, live=False)
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{WITNESS}: all bits of {len(places)} of {len(content(WITNESS))} bytes, the others zeros among zeros\n"
+        )
 
 
 @pytest.mark.slow
