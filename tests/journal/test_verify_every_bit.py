@@ -37,6 +37,13 @@ def places_worth_trying(name: str) -> list[int]:
     return places
 
 
+def say(capsys: pytest.CaptureFixture[str], name: str, what: str, tried: int) -> None:
+    """Tell what was left out."""
+    if tried < len(content(name)):
+        with capsys.disabled():
+            sys.stdout.write(f"\n{name}: {what} of {tried} of {len(content(name))} bytes; the others are zeros among zeros\n")
+
+
 def check_flip(patient: Patient, name: str, offset: int, bit: int, *, live: bool) -> None:
     """Flip one bit, verify, flip it back."""
     data = content(name)
@@ -63,10 +70,7 @@ def test_a_changed_bit_in_any_byte_is_reported(name: str, capsys: pytest.Capture
     places = places_worth_trying(name)
     for offset in places:
         check_flip(patient, name, offset, random.randrange(8), live=bool(offset & 1))
-    with capsys.disabled():
-        sys.stdout.write(
-            f"\n{name}: a bit in each of {len(places)} of {len(content(name))} bytes, the others zeros among zeros\n"
-        )
+    say(capsys, name, "a bit in each", len(places))
 
 
 @pytest.mark.slow
@@ -75,10 +79,7 @@ def test_any_changed_bit_of_the_witness_is_reported(capsys: pytest.CaptureFixtur
     for offset in places:
         for bit in range(8):
             check_flip(patient, WITNESS, offset, bit, live=False)
-    with capsys.disabled():
-        sys.stdout.write(
-            f"\n{WITNESS}: all bits of {len(places)} of {len(content(WITNESS))} bytes, the others zeros among zeros\n"
-        )
+    say(capsys, WITNESS, "all bits", len(places))
 
 
 @pytest.mark.slow
