@@ -134,9 +134,12 @@ def test_acknowledged_records_that_a_disk_loses_are_found_out(
     monkeypatch.setattr(demo_course, "plan_kill", lambda network: KillPlan("us-east-1", SLICES - 2, 0.5))
     monkeypatch.setattr(demo_course, "read_killed", losing)
     assert demo.run(options(tmp_path / "node")) == 1
-    problems = json.loads(capsys.readouterr().out)["problems"]
-    assert len(problems) >= 4
-    assert all(problem.startswith("us-east-1: ") and "digests differ" in problem for problem in problems)
+    document = json.loads(capsys.readouterr().out)
+    untouched, cut = document["clusters"]
+    assert all(each["equal"] for each in untouched["comparisons"])
+    assert (cut["comparisons"][0]["moment"], cut["comparisons"][0]["equal"]) == ("acknowledged", False)
+    assert all(problem.startswith("us-east-1: ") for problem in document["problems"])
+    assert any("us-east-1: acknowledged, LSN " in problem and "digests differ" in problem for problem in document["problems"])
 
 
 def test_a_writer_that_was_not_killed_shows_nothing(
