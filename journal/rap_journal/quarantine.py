@@ -69,6 +69,11 @@ def keep(folder: Directory, temporary: Directory, piece: Piece, bytes_max: int) 
     return name
 
 
+def piece_bytes_of(file_bytes: int) -> int:
+    """How many bytes were cut, from the size of the file that keeps them."""
+    return max(0, file_bytes - QUARANTINE_HEADER_BYTES)
+
+
 def read_piece(folder: Directory, name: str) -> Piece:
     """Read and check a piece; raises `DamageError` when it is not what was kept, and `FormatTooNew` for a later version."""
     with folder.open(name) as file:

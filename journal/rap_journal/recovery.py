@@ -18,9 +18,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from rap_journal.checkpoints import BadCheckpoint, LoadedCheckpoint
+from rap_journal.filesystem import Directory
 from rap_journal.folders import JournalFolders
 from rap_journal.format import DIGEST_BYTES
 from rap_journal.inventory import Inventory
+from rap_journal.layout import quarantine_name
 from rap_journal.payload import StrictHead, StrictHeads
 from rap_journal.records import Record
 from rap_journal.recovery_plan import TailFacts, TornFrame, Verdict, judge_tail
@@ -85,7 +87,7 @@ def examine(
     reading.note_gaps(walk.gaps)
     reading.note_bad_files(inventory, folders)
     verdict = reading.judge_end(walk.end, inventory)
-    unfinished = reading.note_unfinished_cut(inventory, walk.end)
+    unfinished = reading.note_unfinished_cut(inventory, walk.end, folders.quarantine)
     reading.compare_heads(sealed, walk.gaps)
     chain = walk.end.chain
     if verdict in (Verdict.TAIL_DAMAGED, Verdict.TAIL_MISSING):
@@ -189,7 +191,7 @@ class _Reading:
             self._note_end(verdict, end)
         return verdict
 
-    def note_unfinished_cut(self, inventory: Inventory, end: WalkEnd) -> Verdict:
+    def note_unfinished_cut(self, inventory: Inventory, end: WalkEnd, quarantine: Directory) -> Verdict:
         """A recovery that was killed between its cut and its first record could tell nobody: its finding is made again."""
         for file in reversed(inventory.chain):
             cut, before = file.header.cut, file.header.predecessor
@@ -204,6 +206,8 @@ class _Reading:
                     # LSNs that were given up show as a gap anyway.
                     self._find(verdict, f"journal segment {before.number}", before.number, before.valid_bytes, cut.cut_bytes, (0, 0),
                                classes, "unfinished_cut", *_DONE[verdict])  # fmt: skip
+                    if quarantine.status(quarantine_name(before.number, before.valid_bytes, cut.sha256)) is not None:
+                        self.findings[-1] = self.findings[-1]._replace(quarantine_sha256=cut.sha256)
                 return verdict
         return Verdict.CLEAN
 

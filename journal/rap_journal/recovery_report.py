@@ -25,6 +25,7 @@ class Finding(NamedTuple):
         reason: stable word.
         done: what the store did about it.
         advice: what to do next.
+        quarantine_sha256: SHA-256 of the bytes concerned where they are in quarantine, as the piece itself names it; else None.
     """
 
     verdict: Verdict
@@ -38,6 +39,7 @@ class Finding(NamedTuple):
     reason: str
     done: str
     advice: str
+    quarantine_sha256: bytes | None = None
 
     def sentence(self) -> str:
         """The finding in one line."""

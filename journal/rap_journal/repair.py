@@ -17,7 +17,7 @@ Example::
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rap_journal.errors import DamageError
 from rap_journal.filesystem import Directory
@@ -63,9 +63,12 @@ def prepare(folders: JournalFolders, examined: Examined, witnessed_lsn: int, *, 
     if end.scan.remnant is not Remnant.NOTHING:
         torn = end.data[end.scan.end : end.scan.end + end.scan.remnant_bytes]
         piece = Piece(examined.journal_id, header.number, header.epoch, end.scan.end, end.chain.last_lsn, examined.verdict, torn)
-        if not _keep(folders, piece, quarantine_bytes_max):
+        if _keep(folders, piece, quarantine_bytes_max):
+            report = _said_of(report, header.number, end.scan.end, quarantine_sha256=hashlib.sha256(torn).digest())
+        else:
             leftover = None
-            report = _say_where_they_wait(report, header.number, end.scan.end)
+            done, advice = "it is cut; its bytes wait in place until there is space for quarantine.", "Free space."
+            report = _said_of(report, header.number, end.scan.end, done=done, advice=advice)
         cut = Cut(len(torn), examined.verdict, hashlib.sha256(torn).digest(), examined.cut_mask)
     if end.scan.frames and end.chain.last_lsn > witnessed_lsn:
         _rewrite_last_frame(folders, end)
@@ -141,10 +144,10 @@ def _keep(folders: JournalFolders, piece: Piece, bytes_max: int) -> bool:
     return True
 
 
-def _say_where_they_wait(report: RecoveryReport, segment: int, offset: int) -> RecoveryReport:
-    done, advice = "it is cut; its bytes wait in place until there is space for quarantine.", "Free space."
+def _said_of(report: RecoveryReport, segment: int, offset: int, **changes: Any) -> RecoveryReport:
+    """The report, with this said of what was found at that place."""
     findings = [
-        finding._replace(done=done, advice=advice) if (finding.segment, finding.offset) == (segment, offset) else finding
+        finding._replace(**changes) if (finding.segment, finding.offset) == (segment, offset) else finding
         for finding in report.findings
     ]
     return report._replace(findings=tuple(findings))
