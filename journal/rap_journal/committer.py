@@ -152,15 +152,23 @@ class Committer:
         """Bring the witness up to the durable LSN. Raises `OutcomeUnknown`."""
         self._lead(lambda turn: self._witness_all(), lambda: self._is_unusable)
 
-    def seal(self) -> int:
+    def seal(self, *, to_go_on: bool = False) -> int:
         """Close the active segment and witness it, once what waits was written or had no room; returns the LSN it ends at.
 
-        Raises `Poisoned` or `OutcomeUnknown`.
+        With `to_go_on`, only while a spare stands by: on a full disk the next segment is made of that, and of nothing else.
+        Raises `NoSpace` where there is none and nothing was sealed, `Poisoned` or `OutcomeUnknown`.
         """
         sealed_lsn = 0
+        refused: list[NoSpace] = []
 
         def work(turn: _Turn) -> None:
             nonlocal sealed_lsn
+            if to_go_on and self._writer.has_active:
+                try:
+                    self._writer.ensure_spare()
+                except NoSpace as error:
+                    refused.append(error)
+                    return
             # Witness first: a slot that a crash tore is then always one whose journal is longer than it says.
             self._witness_all()
             self._writer.seal()
@@ -173,6 +181,8 @@ class Committer:
             self._lead_observations()
         if not self._lead(work, lambda: self._is_unusable).is_over:
             self._refuse_if_unusable()
+        if refused:
+            raise refused[0]
         return sealed_lsn
 
     def close(self) -> None:

@@ -14,7 +14,8 @@ Example::
     journal.wait(ticket)
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 from rap_journal.batches import Ticket
@@ -277,9 +278,10 @@ class Journal:
     def seal_active(self) -> int:
         """Commit what waits, close the active segment and witness it; returns the LSN up to which files no longer change.
 
-        What had no room is not in it, and its waiters know. Raises `OutcomeUnknown` or `Poisoned`.
+        What had no room is not in it, and its waiters know. On a full disk that has no spare segment left nothing is sealed: what must
+        be writable then would have no place. Raises `NoSpace`, `OutcomeUnknown` or `Poisoned`.
         """
-        return self._writing().seal()
+        return self._writing().seal(to_go_on=True)
 
     def close(self) -> None:
         """Commit what waits, truncate, witness, close. A poisoned or read-only journal is only closed.
@@ -360,15 +362,29 @@ def load_base(folders: JournalFolders, keys: Keys, setup: Setup, *, lsn_max: int
     return Base(loaded, bad)
 
 
-def write_checkpoint_set(journal: Journal, anchor: Anchor, contents: Mapping[int, ClassContent]) -> int:
-    """Write a verified set, then drop sets that are neither the history floor's nor one of the two newest. Returns bytes written."""
+def write_checkpoint_set(
+    journal: Journal, anchor: Anchor, contents: Mapping[int, ClassContent], *, spared: Collection[int] = ()
+) -> int:
+    """Write a verified set, then drop sets that are neither the history floor's nor one of the two newest. Returns bytes written.
+
+    `spared`: LSNs of sets in between that stay, for the floor to move to.
+    """
     keys, setup = journal.keys, journal.setup
-    total = write_set(
-        journal.folders, setup.specs, anchor, contents,
-        journal_id=keys.marker.journal_id, fold_set=setup.fold_set, keys=keys.ring, randomness=setup.randomness,
-    )  # fmt: skip
+    fresh = [folder for folder in journal.folders.classes.values() if anchor.lsn not in list_checkpoints(folder)]
+    try:
+        total = write_set(
+            journal.folders, setup.specs, anchor, contents,
+            journal_id=keys.marker.journal_id, fold_set=setup.fold_set, keys=keys.ring, randomness=setup.randomness,
+        )  # fmt: skip
+    except OSError:
+        # Half a set is worth less than the room it takes: sealing has just freed what the next segment needs.
+        for folder in fresh:
+            with suppress(OSError):
+                folder.unlink(checkpoint_name(anchor.lsn))
+        raise
     for folder in journal.folders.classes.values():
         for lsn in list_checkpoints(folder)[1:-2]:
-            folder.unlink(checkpoint_name(lsn))
+            if lsn not in spared:
+                folder.unlink(checkpoint_name(lsn))
         folder.sync()
     return total

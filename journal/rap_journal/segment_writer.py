@@ -94,6 +94,11 @@ class SegmentWriter:
         """Where the last frame ended."""
         return Place(self._number or self._predecessor.number, self._offset or self._predecessor.valid_bytes, self.chain)
 
+    @property
+    def has_active(self) -> bool:
+        """Whether there is a segment that the next frame may still go into."""
+        return self._file is not None
+
     def make_room(self, payload_bytes: int, *, privileged: bool) -> None:
         """See to it that a frame of `payload_bytes` fits. Raises `NoSpace` with nothing changed, or `OSError` when the disk fails."""
         if self._lacks_spare and not privileged:

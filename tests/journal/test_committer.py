@@ -604,6 +604,21 @@ def test_sealing_on_a_full_disk_goes_on_without_the_observations(filesystem: Mem
     assert len(opened.ledger.riding) == 1
 
 
+def test_on_a_full_disk_without_a_spare_the_active_segment_is_not_sealed_and_what_matters_can_be_written(
+    filesystem: MemoryFileSystem, opened: Opened
+) -> None:
+    opened.append(PEERS, ["first"])
+    filesystem.open_root(PATH).directory("journal").unlink(SPARE)
+    fill_up(filesystem)
+    for _ in range(3):
+        with pytest.raises(NoSpace):
+            opened.journal.seal_active()
+    opened.append(HEALTH, ["degraded"])
+    filesystem.capacity_bytes = None
+    assert opened.journal.seal_active() == 2
+    assert f"journal/{SPARE}" in tree(filesystem)
+
+
 def test_the_first_privileged_record_of_an_opening_on_a_full_disk_takes_the_spare(
     filesystem: MemoryFileSystem, opened: Opened
 ) -> None:
