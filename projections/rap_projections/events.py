@@ -24,6 +24,7 @@ from rap_projections import (
     telemetry,
     trust_events,
     update_events,
+    upkeep_events,
 )
 
 EVENT_MODULES = (
@@ -39,5 +40,6 @@ EVENT_MODULES = (
     telemetry,
     hints,
     agent,
+    upkeep_events,
 )
 """The modules that register kinds, by number."""

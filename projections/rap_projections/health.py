@@ -14,9 +14,9 @@ Example::
     assert view(state).degraded["no_contact"].safe_until_us == 7_200_000_000
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rap_journal.clock import Instant
 from rap_journal.records import Record
@@ -35,6 +35,8 @@ from rap_projections.health_events import (
 )
 from rap_projections.lifecycle import CheckpointWritten, HistoryRetired, Note, PolicyInForce, RecoveryDone, Setting
 from rap_projections.node_time import Now
+from rap_projections.upkeep import STEPS as UPKEEP_STEPS
+from rap_projections.upkeep import Upkeep, with_floor, with_incident
 
 STATE_LOST = "health-state-lost"
 """The reason under which a cluster is degraded whose health class was reset."""
@@ -185,6 +187,7 @@ class HealthView(NamedTuple):
         history: where the history starts.
         checkpoint: the last checkpoint set.
         notes: recent remarks, newest last, at most 32.
+        upkeep: how the journal is kept: incidents that pin history, what gave way, damage, the last scrub.
         provenance: LSN that last changed each field.
     """
 
@@ -204,6 +207,7 @@ class HealthView(NamedTuple):
     history: History = History()
     checkpoint: Checkpoint | None = None
     notes: tuple[NoteHeld, ...] = ()
+    upkeep: Upkeep = Upkeep()
     provenance: Mapping[str, int] = NOTHING
 
     def used_s(self, now: Now | Instant, boot_id: bytes) -> int:
@@ -234,7 +238,10 @@ def _entered(before: HealthView, event: DegradedEntered, record: Record) -> Heal
     known = before.degraded.get(event.reason, Degraded(record.node_us, event.safe_until_us))
     reason = known._replace(safe_until_us=min(known.safe_until_us, event.safe_until_us))
     limit = event.safe_until_us if before.safe_until_us is None else min(before.safe_until_us, event.safe_until_us)
-    return before._replace(degraded=with_entry(before.degraded, event.reason, reason), safe_until_us=limit)
+    upkeep = before.upkeep
+    if event.reason not in before.degraded:
+        upkeep = with_incident(upkeep, record.node_us, record.lsn)
+    return before._replace(degraded=with_entry(before.degraded, event.reason, reason), safe_until_us=limit, upkeep=upkeep)
 
 
 def _left(before: HealthView, event: DegradedLeft, record: Record) -> HealthView:
@@ -286,8 +293,9 @@ def _recovered(before: HealthView, event: RecoveryDone, record: Record) -> Healt
     if event.quarantine_sha256 is not None:
         held = Quarantine(held.entry_count + 1, held.byte_count + event.byte_count)
     return before._replace(
-        recoveries=(*before.recoveries, recovery)[-RECOVERIES_MAX:], recovery_count=before.recovery_count + 1, quarantine=held
-    )
+        recoveries=(*before.recoveries, recovery)[-RECOVERIES_MAX:], recovery_count=before.recovery_count + 1, quarantine=held,
+        upkeep=with_incident(before.upkeep, record.node_us, record.lsn),
+    )  # fmt: skip
 
 
 def _noted(before: HealthView, event: Note, record: Record) -> HealthView:
@@ -296,12 +304,17 @@ def _noted(before: HealthView, event: Note, record: Record) -> HealthView:
 
 
 def _retired(before: HealthView, event: HistoryRetired, record: Record) -> HealthView:
-    return before._replace(history=History(event.floor_lsn, event.last_segment))
+    upkeep = with_floor(before.upkeep, event.floor_lsn)
+    return before._replace(history=History(event.floor_lsn, event.last_segment), upkeep=upkeep)
 
 
 def _checkpoint(before: HealthView, event: CheckpointWritten, record: Record) -> HealthView:
     digests = tuple((number, digest) for number, digest in event.class_digests)
     return before._replace(checkpoint=Checkpoint._make(event)._replace(class_digests=digests))
+
+
+def _kept_up(step: Callable[[Upkeep, Any, Record], Upkeep]) -> Callable[[HealthView, Any, Record], HealthView]:
+    return lambda before, event, record: before._replace(upkeep=step(before.upkeep, event, record))
 
 
 FOLDS = folds(
@@ -321,6 +334,7 @@ FOLDS = folds(
         UptimeDebited: _debited,
         ServicesSummarised: _summarised,
         QuarantineEvicted: _quarantine_evicted,
+        **{kind: _kept_up(step) for kind, step in UPKEEP_STEPS.items()},
     },
     after_reset=LOST,
 )

@@ -28,6 +28,8 @@ KINDS = {
     # health: what this node sees of itself
     "ContactObserved", "DegradedEntered", "DegradedLeft", "HeartbeatSent", "PressureObserved", "PartitionFlagged", "DeadlineRenewed",
     "UptimeDebited", "ServicesSummarised", "QuarantineEvicted",
+    # health: how this node keeps its journal
+    "FailClosedEntered", "FailClosedLeft", "SpaceGaveWay", "LedgerShortened", "DamageFound", "ScrubDone",
     # caches: signed directories and candidates, and hints of this node
     "PeersObserved", "DirectoryApplied", "PeersExpired", "PeersEvicted", "CandidatesApplied", "RoutesSelected", "RoutesExpired",
     "RouteResult", "RoutesEvicted", "TelemetryRecorded", "TelemetryAcknowledged", "TelemetryDropped", "HintPut", "HintsExpired",
