@@ -1,40 +1,43 @@
-"""Writing checkpoint sets and retiring history.
+"""Writing checkpoint sets, and saying which there are.
 
 Rules this file keeps:
 
 - A set is made from immutable files: the previous set and sealed segments are folded again, apart from the live state, so that
   appends go on meanwhile and the set proves that replay gives the same state.
 - A set counts only once it was read back; nothing older goes before.
-- Retiring is an event first, then segments go, oldest first, then their folder is synced.
+- Sets between the oldest and the two newest go, but for those that the history floor may move to.
+
+What goes with the floor is in `retiring`.
 
 Example::
 
-    written = write_checkpoint(core)
-    retire(core, policy, now)
+    written = write_checkpoint(core, policy)
 """
 
 from collections.abc import Callable
-from itertools import pairwise
+from contextlib import suppress
 from typing import NamedTuple
 
-from rap_journal.checkpoints import EMPTY_ANCHOR, Anchor, ClassContent, list_checkpoints
-from rap_journal.inventory import SegmentFile, take_inventory
-from rap_journal.journal import load_base, write_checkpoint_set
-from rap_journal.layout import checkpoint_name
+from rap_journal.checkpoints import EMPTY_ANCHOR, Anchor, ClassContent, list_checkpoints, load_checkpoint
+from rap_journal.errors import StateStoreError
+from rap_journal.inventory import take_inventory
+from rap_journal.journal import Journal, load_base, write_checkpoint_set
 from rap_journal.payload import StrictHeads
 from rap_journal.records import Record
 from rap_journal.recovery import Base
+from rap_journal.space import no_space_means
+from rap_journal.values import Durability
 from rap_journal.walk import Walk, records_of
 from rap_projections.class_table import CLUSTER_FOLDS
-from rap_projections.document_cleanup import remove_unnamed_documents
 from rap_projections.document_shelf import DocumentShelf
 from rap_projections.event_kinds import SNAPSHOTS, Event
 from rap_projections.folding import FOLD_SET, ClassFolds, FoldedState
 from rap_projections.journaled_state import JournaledState
-from rap_projections.lifecycle import CheckpointWritten, HistoryRetired
+from rap_projections.lifecycle import CheckpointWritten
 from rap_projections.node_time import Now
 from rap_projections.policy import EffectivePolicy
 from rap_projections.receipts import Receipt
+from rap_projections.retention import SetMade, sets_to_keep
 
 
 class WrittenCheckpoint(NamedTuple):
@@ -52,9 +55,12 @@ class _Folded(NamedTuple):
     anchor: Anchor
 
 
-def write_checkpoint(core: JournaledState, classes: tuple[ClassFolds, ...] = CLUSTER_FOLDS) -> WrittenCheckpoint:
+def write_checkpoint(
+    core: JournaledState, policy: EffectivePolicy | None = None, classes: tuple[ClassFolds, ...] = CLUSTER_FOLDS
+) -> WrittenCheckpoint:
     """Write a checkpoint set at the last durable LSN. With nothing new since the last set, nothing is written.
 
+    `policy` says which older sets stay; without one, the oldest and the two newest.
     Raises `NoSpace`, `OutcomeUnknown`, `Poisoned`, `FailClosed`, or `DamageError` when the set does not read back.
     """
     journal = core.journal
@@ -70,7 +76,10 @@ def write_checkpoint(core: JournaledState, classes: tuple[ClassFolds, ...] = CLU
         )
         for folds in classes
     }
-    byte_count = write_checkpoint_set(journal, folded.anchor, contents)
+    made = [*sets_made(journal), SetMade(folded.anchor.lsn, folded.state.node_us)]
+    spared = sets_to_keep(made, policy) if policy is not None else ()
+    with no_space_means(core.name, "checkpoint set"):
+        byte_count = write_checkpoint_set(journal, folded.anchor, contents, spared=spared)
     event = CheckpointWritten(folded.anchor.lsn, FOLD_SET, folded.anchor.digest, folded.state.class_digests())
     receipt = core.execute("checkpoint", _always(event)) if classes is CLUSTER_FOLDS else None
     return WrittenCheckpoint(folded.anchor.lsn, byte_count, digest, receipt)
@@ -105,39 +114,22 @@ def fold_files(core: JournaledState, base: Base, classes: tuple[ClassFolds, ...]
     return _Folded(state, heads, anchor)
 
 
-def retire(core: JournaledState, policy: EffectivePolicy, now: Now) -> HistoryRetired | None:
-    """Move the history floor up to the older of the two newest sets, once that is older than the policy's hours; None otherwise.
-
-    Raises what writing raises. A crash in between is made up for: files below the floor are stale.
-    """
-    journal = core.journal
-    sets = sorted(set.intersection(*[set(list_checkpoints(folder)) for folder in journal.folders.classes.values()]))
-    if len(sets) < 3:
-        return None
-    floor = sets[-2]
-    segments = _wholly_below(take_inventory(journal.folders.journal, journal.keys.marker.journal_id).chain, floor)
-    loaded = load_base(journal.folders, journal.keys, journal.setup, lsn_max=floor).checkpoints
-    made_us = max((checkpoint.content.node_us for checkpoint in loaded.values()), default=0)
-    if not segments or now.node_us - made_us < policy.history_all_h * 3_600_000_000:
-        return None
-    event = HistoryRetired(floor, segments[0].header.number, segments[-1].header.number)
-    core.execute("checkpoint", _always(event), durable=True)
-    # Sets before segments: a set below missing segments would promise states that nothing can show.
-    for folder in journal.folders.classes.values():
-        for lsn in list_checkpoints(folder):
-            if lsn < floor:
-                folder.unlink(checkpoint_name(lsn))
-        folder.sync()
-    for segment in segments:
-        journal.folders.journal.unlink(segment.name)
-    journal.folders.journal.sync()
-    remove_unnamed_documents(journal, core.state, spared=core.stored_here)
-    return event
-
-
-def _wholly_below(chain: tuple[SegmentFile, ...], floor_lsn: int) -> list[SegmentFile]:
-    """Closed segments whose last LSN is at or below the floor."""
-    return [segment for segment, successor in pairwise(chain) if successor.header.predecessor.last_lsn <= floor_lsn]
+def sets_made(journal: Journal) -> list[SetMade]:
+    """The checkpoint sets there are, oldest first, as far as they can be read. Caches are not asked: theirs may have given way."""
+    specs = [
+        spec for spec in journal.setup.specs if spec.durability is not Durability.CACHE and spec.number in journal.folders.classes
+    ]
+    whole = set.intersection(*(set(list_checkpoints(journal.folders.classes[spec.number])) for spec in specs))
+    found = []
+    for lsn in sorted(whole):
+        # Node time is the same in all files of a set, and the first class is the smallest.
+        with suppress(StateStoreError, OSError):
+            loaded = load_checkpoint(
+                journal.folders.classes[specs[0].number], specs[0], lsn, journal.keys.ring, journal.keys.marker.journal_id,
+                fold_set=journal.setup.fold_set,
+            )  # fmt: skip
+            found.append(SetMade(lsn, loaded.content.node_us))
+    return found
 
 
 def _follow(heads: StrictHeads, records: list[Record], since: dict[int, int]) -> None:

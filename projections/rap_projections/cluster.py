@@ -19,7 +19,7 @@ from typing import Any, Unpack
 
 from rap_journal.recovery_report import RecoveryReport
 from rap_projections import health_decisions, peers, routes, snapshot_decisions, telemetry, update_decisions
-from rap_projections.checkpointing import WrittenCheckpoint, retire, write_checkpoint
+from rap_projections.checkpointing import WrittenCheckpoint
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.cluster_opening import Opening
 from rap_projections.cluster_view import ClusterView, view_of
@@ -29,6 +29,7 @@ from rap_projections.health_calls import Health
 from rap_projections.identity_calls import Identity
 from rap_projections.journaled_state import JournaledState
 from rap_projections.lifecycle import decide_note
+from rap_projections.maintenance import Maintenance
 from rap_projections.node_time import Now
 from rap_projections.operations import Allowed, Operation
 from rap_projections.peer_calls import Peers
@@ -63,6 +64,7 @@ class ClusterState:
         self._core = core
         self._protection = protection
         self._derivation = Derivation(self._context)
+        self._maintenance = Maintenance(self._context)
         self.peers = Peers(self._context)
         self.routes = Routes(self._context)
         self.snapshots = Snapshots(self._context, AfterActivation(self._derivation.derive))
@@ -98,6 +100,7 @@ class ClusterState:
         self._core.open()
         self._context.start()
         Opening(self._context, self._derivation).run()
+        self._maintenance.opened()
 
     def reopen(self) -> None:
         """Recover in process after a failed write. Handles stay valid; observations that were not durable yet are gone.
@@ -125,7 +128,7 @@ class ClusterState:
 
     def status(self) -> dict[str, Any]:
         """The fields of spec section 12, safe to send: no secret and no topology."""
-        return live_status(self._context, self.recovery, self._protection)
+        return live_status(self._context, self.recovery, self._protection, self._maintenance.disk_bytes)
 
     def allows(self, operation: Operation) -> Allowed:
         """The one gate for high-risk work: `.ok`, `.reason`, `.until`.
@@ -187,15 +190,11 @@ class ClusterState:
         self._core.flush()
 
     def checkpoint(self) -> WrittenCheckpoint:
-        """Write a checkpoint set at the last durable LSN, and retire history the policy no longer keeps.
+        """Write a checkpoint set at the last durable LSN, retire history the policy no longer keeps, and keep within the disk budget.
 
         Raises `FailClosed` where the cluster does: a checkpoint of a damaged state would hide the damage. Raises what writing raises.
         """
-        self._core.require_open()
-        self._context.require_open()
-        written = write_checkpoint(self._core)
-        retire(self._core, self._context.policy, self._core.now())
-        return written
+        return self._maintenance.checkpoint()
 
     def subscribe(
         self, callback: Callable[[Delivered], None], *, kinds: Collection[str] | None = None, after: int | None = None
@@ -218,10 +217,11 @@ class ClusterState:
         return subscription
 
     def tick(self) -> None:
-        """Called by the housekeeper: commit batches that waited long enough, bring an idle witness up to date, pay for the time."""
+        """Called by the housekeeper: commit batches that waited long enough, bring an idle witness up to date, pay for the time, scrub."""
         self._core.tick()
         if self._core.is_open and self._context.fail_closed_reason is None:
             self._context.pay_uptime()
+            self._maintenance.tick()
 
     @property
     def is_idle(self) -> bool:

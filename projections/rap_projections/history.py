@@ -4,7 +4,8 @@ Rules this file keeps:
 
 - No lock is taken, nothing is changed, and nothing past the horizon is looked at.
 - A state is folded from the newest checkpoint at or before the LSN asked for; before the history floor there is none, and the
-  error says from where on there is.
+  error says from where on there is: LSN and time.
+- Of events whose segments are gone the ledger tells, with the mark that their states cannot be shown.
 
 Example::
 
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import PurePath
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from rap_journal.errors import MisuseError, NoSuchRecord, NoSuchStore
 from rap_journal.filesystem import Directory, FileSystem
@@ -38,6 +39,18 @@ from rap_projections.refusals import NoSuchCluster
 from rap_projections.store_folders import cluster_setup
 
 
+class LedgerEntry(NamedTuple):
+    """A decision, refusal, eviction or lifecycle event whose segment is gone: it can be told of, and no state can be shown there.
+
+    Attributes:
+        record: the event, exactly as it was.
+        state_from_lsn: the first LSN at which states can be shown; always later than the record.
+    """
+
+    record: Record
+    state_from_lsn: int
+
+
 class ClusterHistory:
     """One cluster's history up to a horizon."""
 
@@ -54,7 +67,8 @@ class ClusterHistory:
         """The state at an LSN, or at a wall-clock time; the newest one without either.
 
         At a time: after the last record whose wall clock says that time or earlier, looking backwards from the horizon.
-        Raises `HistoryGone` before the floor, `NoSuchRecord` beyond the horizon or before the first record, `MisuseError` for a naive time.
+        Raises `HistoryGone` before the floor, `NoSuchRecord` beyond the horizon or before the first record there ever was, `DamageError`
+        where a class has no whole checkpoint to start from, `MisuseError` for a naive time.
         """
         if lsn is not None and time is not None:
             raise MisuseError("both an LSN and a time; nothing was read. Give one.", reason="ambiguous")
@@ -89,8 +103,25 @@ class ClusterHistory:
                 if record.lsn + record.rows - 1 > after and (until is None or record.lsn <= until):
                     yield record
 
+    @property
+    def first_lsn(self) -> int:
+        """LSN of the oldest record that `records` gives."""
+        return self._reader.first_lsn
+
+    def ledger(self, *, after: int = 0, until: int | None = None) -> Iterator[LedgerEntry]:
+        """What is still told of events after LSN `after`, up to `until`, that `records` no longer gives; oldest first.
+
+        Raises `DamageError` and `SealBroken` where a file of the ledger is not what was written.
+        """
+        state_from_lsn = max(self.horizon.oldest_lsn, self.first_lsn)
+        for record in self._reader.ledger(after, until):
+            yield LedgerEntry(record, state_from_lsn)
+
     def lsn_at(self, time: datetime) -> int:
-        """The last LSN whose wall clock says `time` or earlier. Raises `NoSuchRecord` when there is none, `MisuseError` for a naive time."""
+        """The last LSN whose wall clock says `time` or earlier.
+
+        Raises `NoSuchRecord` when there never was one, `HistoryGone` when there is none any more, `MisuseError` for a naive time.
+        """
         if time.tzinfo is None:
             raise MisuseError(
                 "a time without a zone; nothing was read. Give one with its zone, such as 2026-01-31T03:12:00Z.",
@@ -101,6 +132,8 @@ class ClusterHistory:
         for record in self.records():
             if record.wall_us <= wall_us:
                 found = record.lsn + record.rows - 1
+        if not found and self.first_lsn > 1:
+            raise self._reader.history_gone(None)
         if not found:
             raise NoSuchRecord(f"no record of {self.id} is as old as {time.isoformat()}.", cluster=self.id, reason="before_first")
         return found

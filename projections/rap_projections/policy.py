@@ -45,12 +45,17 @@ class Policy:
 
     Attributes:
         segment_bytes_max: size at which a segment of the journal is rolled.
-        disk_bytes_max: disk budget of one cluster, caches and history included.
+        disk_bytes_max: disk budget of one cluster, caches and history included. Over it telemetry gives way, then checkpoints of caches,
+            history, the ledger and quarantine; what is strict never does, so it may stay exceeded.
         checkpoint_interval_events: events after which a checkpoint set is due.
         checkpoint_interval_bytes: bytes of journal after which one is due.
         history_all_h: hours for which all events are kept.
-        ledger_days: days for which decisions, refusals, evictions and lifecycle events are kept.
-        incident_days: days for which the half hour before an incident is kept.
+        ledger_days: days for which decisions, refusals, evictions and lifecycle events are kept; 0 keeps none of those that all events lose.
+        ledger_bytes_max: bytes that these may take once all events are gone; the oldest go first.
+        incident_days: days for which all events from the half hour before an incident on are kept: entering degraded mode, failing
+            closed, a recovery that found something.
+        scrub_interval_h: hours from one background look at everything at rest to the next; 0 for never.
+        scrub_bytes_per_s: how fast that reads, at most.
         batch_delay_ms: longest wait of a batched event for its frame.
         quarantine_bytes_max: bytes kept in the quarantine of one cluster.
         previous_snapshots_max: previous documents kept per scope.
@@ -81,7 +86,10 @@ class Policy:
     checkpoint_interval_bytes: Annotated[int, Range(4 * KIB, 1 << 40)] = 64 * MIB
     history_all_h: Annotated[int, Range(0, 24 * 366)] = 72
     ledger_days: Annotated[int, Range(0, 3660)] = 30
+    ledger_bytes_max: Annotated[int, Range(0, 1 << 40)] = 64 * MIB
     incident_days: Annotated[int, Range(0, 366)] = 14
+    scrub_interval_h: Annotated[int, Range(0, 24 * 366)] = 24 * 7
+    scrub_bytes_per_s: Annotated[int, Range(KIB, GIB)] = MIB
     batch_delay_ms: Annotated[int, Range(0, 10_000)] = 100
     quarantine_bytes_max: Annotated[int, Range(0, 1 << 40)] = 16 * MIB
     previous_snapshots_max: Annotated[int, Range(0, 16)] = 3

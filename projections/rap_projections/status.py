@@ -78,8 +78,10 @@ def recovery_status(report: RecoveryReport) -> dict[str, Any]:
     }
 
 
-def live_status(context: ClusterContext, report: RecoveryReport, protection: str) -> dict[str, Any]:
-    """Status of an open cluster, with what only the writer knows."""
+def live_status(
+    context: ClusterContext, report: RecoveryReport, protection: str, disk_bytes: int | None = None
+) -> dict[str, Any]:
+    """Status of an open cluster, with what only the writer knows. `disk_bytes`: what its folder took when that was last measured."""
     core = context.core
     with core.lock:
         document = cluster_status(
@@ -92,6 +94,8 @@ def live_status(context: ClusterContext, report: RecoveryReport, protection: str
         "frames_written": core.journal.frames_written,
         "is_poisoned": core.journal.is_poisoned,
         "is_writable": core.journal.is_writable,
+        "disk_bytes": disk_bytes,
+        "disk_bytes_max": context.policy.disk_bytes_max,
     }
     document["recovery"] = recovery_status(report)
     return document
@@ -125,4 +129,10 @@ def _store_status(health: HealthView) -> dict[str, Any]:
         "history_floor_lsn": health.history.floor_lsn,
         "checkpoint_lsn": health.checkpoint.at_lsn if health.checkpoint else None,
         "quarantine_bytes": health.quarantine.byte_count,
+        "ledger_gone_lsn": health.upkeep.ledger_gone_lsn,
+        "gave_way": {step: entry._asdict() for step, entry in sorted(health.upkeep.gave_way.items())},
+        "damage": [
+            {"file": file, "reason": entry.reason, "at_us": entry.at_us} for file, entry in sorted(health.upkeep.damage.items())
+        ],
+        "last_scrub": health.upkeep.last_scrub._asdict() if health.upkeep.last_scrub else None,
     }

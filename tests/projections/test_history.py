@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rap_journal.errors import HistoryGone, MisuseError, NoSuchRecord, NoSuchStore
+from rap_journal.errors import DamageError, HistoryGone, MisuseError, NoSuchRecord, NoSuchStore
+from rap_journal.ledger import LEDGER_CATEGORIES
 from rap_journal.testing import MemoryFileSystem
 from rap_projections.documents import Scope
 from rap_projections.event_kinds import SNAPSHOTS
@@ -13,7 +14,7 @@ from rap_projections.history import ClusterHistory, History
 from rap_projections.policy import Policy
 from rap_projections.refusals import NoSuchCluster
 from rap_projections.testing.memory_store import ROOT
-from tests.projections.store_kit import CLUSTER, Ready, files, furnished, ready, written
+from tests.projections.store_kit import CLUSTER, FOLDER, Ready, destroy, files, furnished, ready, written
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -153,6 +154,52 @@ def test_before_the_floor_the_error_says_from_where_on_there_is_history() -> Non
             cluster.at(lsn=floor - 1)
         assert (caught.value.oldest_lsn, caught.value.lsn) == (floor, floor - 1)
         assert cluster.at(lsn=floor).lsn == floor
+
+
+def test_what_went_is_told_by_the_ledger_with_the_mark_that_no_state_can_be_shown() -> None:
+    it = ready(policy=Policy(history_all_h=0, incident_days=0))
+    everything = written(it)
+    for number in range(4):
+        it.cluster.note(f"before set {number}")
+        it.cluster.checkpoint()
+    it.kit.store.close()
+    with opened(it) as history:
+        cluster = history.cluster(CLUSTER)
+        entries = list(cluster.ledger())
+        records = list(cluster.records())
+        assert cluster.first_lsn == records[0].lsn > everything[-1].lsn
+        kept = [record for record in everything if record.category in LEDGER_CATEGORIES]
+        assert kept and [entry.record for entry in entries[: len(kept)]] == kept
+        for entry in entries:
+            assert entry.record.lsn < cluster.first_lsn <= entry.state_from_lsn
+            with pytest.raises(HistoryGone):
+                cluster.at(lsn=entry.record.lsn)
+        lsn = entries[2].record.lsn
+        assert [entry.record.lsn for entry in cluster.ledger(after=lsn - 1, until=lsn)] == [lsn]
+
+
+def test_a_time_before_the_oldest_record_is_gone_where_there_was_history_and_the_error_says_since_when() -> None:
+    it = retired()
+    with opened(it) as history:
+        cluster = history.cluster(CLUSTER)
+        with pytest.raises(HistoryGone) as caught:
+            cluster.at(time=START - timedelta(seconds=1))
+        assert caught.value.lsn is None and caught.value.oldest_lsn == cluster.horizon.oldest_lsn
+        assert caught.value.oldest_wall_us == START.timestamp() * 1_000_000
+        assert START.isoformat() in str(caught.value)
+
+
+def test_a_cache_without_a_whole_checkpoint_is_damage_and_no_history_that_went() -> None:
+    it = furnished()
+    noted(it, 1)
+    it.cluster.checkpoint()
+    it.kit.store.close()
+    destroy(it.kit.filesystem, f"{FOLDER}/peers/", part="checkpoint-")
+    with opened(it) as history:
+        cluster = history.cluster(CLUSTER)
+        with pytest.raises(DamageError) as caught:
+            cluster.state_at(cluster.horizon.lsn)
+    assert (caught.value.state_class, caught.value.cluster) == ("peers", CLUSTER)
 
 
 def test_beside_a_writer_the_horizon_stands_until_it_is_moved() -> None:

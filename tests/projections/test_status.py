@@ -14,8 +14,11 @@ FIELDS = {
     "identity": ["enrollment", "protection"],
     "trust": ["bundle_expires_at_s", "bundle_version", "refusal_count", "restore_state", "revocation_count"],
     "degraded": ["is_degraded", "partition_flags", "reasons", "seconds_left"],
-    "store": ["checkpoint_lsn", "history_floor_lsn", "last_recovery", "quarantine_bytes", "recovery_count"],
-    "writer": ["durable_lsn", "frames_written", "is_poisoned", "is_writable", "witnessed_lsn"],
+    "store": [
+        "checkpoint_lsn", "damage", "gave_way", "history_floor_lsn", "last_recovery", "last_scrub", "ledger_gone_lsn", "quarantine_bytes",
+        "recovery_count",
+    ],
+    "writer": ["disk_bytes", "disk_bytes_max", "durable_lsn", "frames_written", "is_poisoned", "is_writable", "witnessed_lsn"],
     "recovery": [
         "checkpoint_lsn", "findings", "is_damage", "last_lsn", "replayed_records", "rewrote_last_frame", "verdict",
     ],

@@ -1,0 +1,74 @@
+"""The upkeep of one cluster's journal: checkpoints, retired history, the disk budget and the background scrub, in their order.
+
+Rules this file keeps:
+
+- A checkpoint comes first; nothing older goes before it was read back.
+- On a full disk things give way one step at a time, and no further than the checkpoint needs.
+- One thread at a time: two checkpoints at once would each drop what the other counts on.
+
+Example::
+
+    maintenance = Maintenance(context)
+    maintenance.opened()
+    maintenance.checkpoint()
+"""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from rap_journal.errors import NoSpace
+from rap_projections.checkpointing import WrittenCheckpoint, write_checkpoint
+from rap_projections.cluster_context import ClusterContext
+from rap_projections.giving_way import GivingWay
+from rap_projections.retiring import retire, shorten_ledger
+from rap_projections.scrubbing import Scrubbing
+
+Outcome = TypeVar("Outcome")
+
+
+class Maintenance:
+    """The upkeep of one cluster."""
+
+    def __init__(self, context: ClusterContext) -> None:
+        self._context = context
+        self._giving_way = GivingWay(context.core)
+        self._scrubbing = Scrubbing(context)
+        self._turn = threading.Lock()
+        self.disk_bytes: int | None = None
+
+    def opened(self) -> None:
+        """Begin with a freshly opened journal."""
+        self._scrubbing.opened()
+        with suppress(OSError):
+            self.disk_bytes = self._giving_way.measure().disk
+
+    def checkpoint(self) -> WrittenCheckpoint:
+        """Write a checkpoint set, retire what the policy no longer keeps, and keep within the disk budget.
+
+        Raises `NoSpace` where nothing is left that could give way, `FailClosed`, and what writing raises.
+        """
+        core, context = self._context.core, self._context
+        with self._turn:
+            core.require_open()
+            context.require_open()
+            tried: list[str] = []
+            written = self._with_room(lambda: write_checkpoint(core, context.policy), tried)
+            self._with_room(lambda: retire(core, context.policy, core.now()), tried)
+            shorten_ledger(core, context.policy, core.now())
+            self.disk_bytes = self._giving_way.keep_within(context.policy).disk
+            return written
+
+    def tick(self) -> None:
+        """Called by the housekeeper: read a little further in what lies at rest."""
+        self._scrubbing.tick()
+
+    def _with_room(self, work: Callable[[], Outcome], tried: list[str]) -> Outcome:
+        """Do `work`, letting things give way while the disk has no room for it. `tried`: steps taken so far."""
+        while True:
+            try:
+                return work()
+            except NoSpace:
+                if not self._giving_way.give_on_full_disk(self._context.policy, tried):
+                    raise
