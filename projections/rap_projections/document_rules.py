@@ -86,15 +86,21 @@ def is_at_floor(header: SnapshotHeader, content_id: bytes, floor: Floor) -> bool
 
 
 def check_head(
-    document: SignedDocument, header: SnapshotHeader, scope: Scope, trust: TrustInForce, head: VerifiedHead | None, trusted_s: int
+    content_id: bytes,
+    payload_bytes: int,
+    header: SnapshotHeader,
+    scope: Scope,
+    trust: TrustInForce,
+    head: VerifiedHead | None,
+    trusted_s: int,
 ) -> None:
-    """Raise `HeadRequired` without an unexpired head, and `HeadMismatch` unless it lists exactly this document for the scope."""
+    """Raise `HeadRequired` without an unexpired head, and `HeadMismatch` unless it lists exactly this content for the scope."""
     if head is None or head.cluster_id != trust.cluster_id or head.head.expires_at_s <= trusted_s:
         raise HeadRequired("the bundle demands an unexpired head beside it")
     if head.head.bundle_version > trust.version:
         raise HeadMismatch(f"the head demands bundle {head.head.bundle_version}, and {trust.version} is in force")
     listed = next((entry for entry in head.head.entries if entry.scope is scope), None)
-    if listed is None or listed[1:] != (header.version, document.content_id(), len(document.envelope.payload)):
+    if listed is None or listed[1:] != (header.version, content_id, payload_bytes):
         raise HeadMismatch("the head lists another document for its scope, or none")
 
 

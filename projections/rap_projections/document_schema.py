@@ -278,6 +278,18 @@ def read_header(value: Any) -> SnapshotHeader:
     return HEADER.read({key: value[key] for key in range(len(HEADER_FIELDS)) if key in value})
 
 
+def header_of(document: SnapshotPayload | Increment) -> SnapshotHeader:
+    """The header of a snapshot, or of what an increment leads to."""
+    return SnapshotHeader(
+        document.version,
+        document.issued_at_s,
+        document.refresh_after_s,
+        document.expires_at_s,
+        document.audience,
+        document.minimum,
+    )
+
+
 def read_snapshot(payload: bytes, scope: Scope) -> SnapshotPayload:
     """What a snapshot of `scope` says. Raises `BadSchema`."""
     return SNAPSHOTS[scope].read(decode_payload(payload))

@@ -3,7 +3,8 @@
 Rules this file keeps:
 
 - A document is stored, sealed and synced before any event names it.
-- What a fold reads was verified before its event was written; reading it again parses and verifies nothing.
+- What a fold reads was verified before its event was written; reading it again verifies nothing.
+- What increments lead to is kept as the full document and the increments, in order, all as received.
 - A lost file is served from the copy inside the event, where there is one.
 
 Example::
@@ -19,11 +20,12 @@ from rap_journal.errors import DamageError, NoSpace, StateStoreError
 from rap_journal.limits import INLINE_DOCUMENT_BYTES_MAX
 from rap_journal.records import Record
 from rap_journal.values import ClassSpec
-from rap_projections.document_schema import read_snapshot
-from rap_projections.documents import DocumentType, Scope, SnapshotPayload
+from rap_projections.document_schema import read_increment, read_snapshot
+from rap_projections.documents import DocumentType, Increment, Scope, SnapshotPayload
 from rap_projections.event_kinds import SNAPSHOTS, kind_of_type
+from rap_projections.increments import apply_increment
 from rap_projections.signed_document import open_document
-from rap_projections.snapshot_events import SnapshotActivated
+from rap_projections.snapshot_events import IncrementApplied, SnapshotActivated
 from rap_projections.snapshots import SnapshotsView
 from rap_projections.stored_document import StoredDocument, stored_document
 
@@ -31,6 +33,10 @@ PARSED_MAX = 16
 """Parsed documents kept in memory: five scopes, active and previous, and some to spare."""
 
 _ACTIVATED_KIND = kind_of_type(SnapshotActivated).number
+_INCREMENT_KIND = kind_of_type(IncrementApplied).number
+
+Parts = tuple[StoredDocument, ...]
+"""Where a full document is, and the increments that lead on from it, in order."""
 
 
 class DocumentFiles(Protocol):
@@ -52,19 +58,25 @@ class DocumentShelf:
         self._files = files
         self._snapshots = snapshots
         self._parsed: dict[bytes, SnapshotPayload] = {}
-        self._named: dict[bytes, StoredDocument] = {}
+        self._named: dict[bytes, Parts] = {}
 
     def snapshot(self, content_id: bytes) -> SnapshotPayload:
         """What a snapshot says. Raises `DamageError` when neither its file nor a copy can be read."""
         payload = self._parsed.get(content_id)
         if payload is None:
-            payload = parse_snapshot(self.load(SNAPSHOTS, self._find(content_id)))
+            full, *increments = self.documents(content_id)
+            payload = parse_snapshot(full)
+            for data in increments:
+                payload = apply_increment(payload, parse_increment(data))
             self.remember(content_id, payload)
         return payload
 
-    def document(self, content_id: bytes) -> bytes:
-        """A kept snapshot, as received. Raises `DamageError` when it is nowhere any more."""
-        return self.load(SNAPSHOTS, self._find(content_id))
+    def documents(self, content_id: bytes) -> tuple[bytes, ...]:
+        """A kept snapshot, as received: the full document, and the increments that lead to this content, in order.
+
+        Raises `DamageError` when one of them is nowhere any more.
+        """
+        return tuple([self.load(SNAPSHOTS, part) for part in self._find(content_id)])
 
     def remember(self, content_id: bytes, payload: SnapshotPayload) -> None:
         """Keep a parsed snapshot, which was just verified, so that it need not be read again."""
@@ -76,10 +88,12 @@ class DocumentShelf:
         """Remember where the documents of activations are, so that later events can name them by content id."""
         for record in records:
             if record.kind == _ACTIVATED_KIND:
-                event = SnapshotActivated._make(record.body)
-                while len(self._named) >= PARSED_MAX:
-                    del self._named[next(iter(self._named))]
-                self._named[event.content_id] = StoredDocument._make(event.stored)
+                activated = SnapshotActivated._make(record.body)
+                self._name(activated.content_id, (StoredDocument._make(activated.stored),))
+            elif record.kind == _INCREMENT_KIND:
+                applied = IncrementApplied._make(record.body)
+                base = self._parts(applied.base_content_id) or ()
+                self._name(applied.content_id, (*base, StoredDocument._make(applied.stored)))
 
     def store(self, spec: ClassSpec, content: bytes) -> StoredDocument:
         """Keep a document. On a full disk a small one is kept in its event alone; a larger one raises `NoSpace`."""
@@ -105,20 +119,34 @@ class DocumentShelf:
             return stored.inline
         raise DamageError(f"a {spec.name} document is nowhere; fetch it again.", state_class=spec.name, reason="document_lost")
 
-    def _find(self, content_id: bytes) -> StoredDocument:
-        for scope in self._snapshots().scopes.values():
-            for held in (scope.active, *scope.previous):
-                if held is not None and held.facts.content_id == content_id:
-                    return held.stored
-        stored = self._named.get(content_id)
-        if stored is None:
+    def _name(self, content_id: bytes, parts: Parts) -> None:
+        while len(self._named) >= PARSED_MAX:
+            del self._named[next(iter(self._named))]
+        self._named[content_id] = parts
+
+    def _find(self, content_id: bytes) -> Parts:
+        parts = self._parts(content_id)
+        if parts is None:
             raise DamageError(
                 "an event names a document that no activation brought", state_class="snapshots", reason="unknown_document"
             )
-        return stored
+        return parts
+
+    def _parts(self, content_id: bytes) -> Parts | None:
+        for scope in self._snapshots().scopes.values():
+            for held in (scope.active, *scope.previous):
+                if held is not None and held.facts.content_id == content_id:
+                    return (held.stored, *held.increments)
+        return self._named.get(content_id)
 
 
 def parse_snapshot(data: bytes) -> SnapshotPayload:
     """What a snapshot says, without asking whether it may be trusted: for bytes that were verified when they were stored."""
     document = open_document(data, DocumentType.SNAPSHOT)
     return read_snapshot(document.envelope.payload, Scope(document.claims.scope))
+
+
+def parse_increment(data: bytes) -> Increment:
+    """What an increment says, without asking whether it may be trusted."""
+    document = open_document(data, DocumentType.INCREMENT)
+    return read_increment(document.envelope.payload, Scope(document.claims.scope))

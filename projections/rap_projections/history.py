@@ -138,11 +138,11 @@ class ClusterHistory:
             raise NoSuchRecord(f"no record of {self.id} is as old as {time.isoformat()}.", cluster=self.id, reason="before_first")
         return found
 
-    def document(self, content_id: bytes) -> bytes:
-        """A kept snapshot, as received. Raises `DamageError` when it is not there any more."""
+    def documents(self, content_id: bytes) -> tuple[bytes, ...]:
+        """A kept snapshot, as received: the full document, then increments. Raises `DamageError` when one is not there any more."""
         shelf = DocumentShelf(self, lambda: state.view(SNAPSHOTS))
         state = self.state_at(self.horizon.lsn)
-        return shelf.document(content_id)
+        return shelf.documents(content_id)
 
     def store(self, spec: ClassSpec, content: bytes) -> bytes:
         """A history writes nothing."""

@@ -37,7 +37,7 @@ from rap_projections.cose import (
     verify_signature,
 )
 from rap_projections.documents import CLUSTER_WIDE, DocumentType, Scope
-from rap_projections.refusals import Malformed, UnsupportedFormat, WrongCluster, WrongDocumentType, WrongScope
+from rap_projections.refusals import Malformed, RefusedError, UnsupportedFormat, WrongCluster, WrongDocumentType, WrongScope
 
 FORMAT = "rap/v1"
 """First item of the external data: the format of all documents of this release."""
@@ -134,6 +134,14 @@ def open_document(data: bytes, document_type: DocumentType) -> SignedDocument:
     form = FORMS[document_type]
     envelope = parse_envelope(data, form.tag, rules=_RULES, size_max=form.bytes_max)
     return SignedDocument(document_type, envelope, tuple(map(_read_signature, envelope.signatures)))
+
+
+def claims_to_be(data: bytes, document_type: DocumentType) -> bool:
+    """Whether `data` has the form of a document of this type and says that it is one. Nothing about it is believed."""
+    try:
+        return open_document(data, document_type).claims.document_type == document_type.value
+    except RefusedError:
+        return False
 
 
 def media_type(document_type: str) -> str:

@@ -191,6 +191,31 @@ def verify_increment(data: bytes, trust: TrustInForce, *, trusted_s: int, recipi
     return VerifiedIncrement(mint=MINT, increment=increment, **_common(data, document, trust, signers))
 
 
+def authentic_increment(data: bytes, trust: TrustInForce) -> VerifiedIncrement:
+    """An increment that was accepted before and is a step on the way to the document in use: only its signature is judged again.
+
+    Raises a `RefusedError`.
+    """
+    with _named(trust, DocumentType.INCREMENT):
+        document = _open(data, trust, DocumentType.INCREMENT)
+        signers = authenticate(document, trust)
+        increment = read_increment(document.envelope.payload, Scope(document.claims.scope))
+    return VerifiedIncrement(mint=MINT, increment=increment, **_common(data, document, trust, signers))
+
+
+def authentic_snapshot(data: bytes, trust: TrustInForce, *, scope: Scope) -> VerifiedSnapshot:
+    """A full document that was accepted before and on which increments stand: only its signature is judged again.
+
+    Raises a `RefusedError`.
+    """
+    case = _SnapshotCase(data, trust, 0, Recipient(""), NO_FLOORS, None, scope, is_kept=True)
+    with _named(trust, DocumentType.SNAPSHOT, case):
+        for rule, check in _SNAPSHOT_RULES:
+            if rule in _AUTHENTICITY or rule == "schema":
+                check(case)
+    return case.verified()
+
+
 def verify_artifact(data: bytes, trust: TrustInForce, *, trusted_s: int, recipient: Recipient) -> VerifiedArtifact:
     """The artifact reference in `data`, if it is signed by a key for artifacts, unexpired and for this node.
 
@@ -280,7 +305,8 @@ class _SnapshotCase:
 
     def check_head(self) -> None:
         if self.trust.requires_head and not self.is_kept:
-            check_head(self.document, self.header, self.scope, self.trust, self.head, self.trusted_s)
+            payload_bytes = len(self.document.envelope.payload)
+            check_head(self.document.content_id(), payload_bytes, self.header, self.scope, self.trust, self.head, self.trusted_s)
 
     def check_time(self) -> None:
         check_time(self.header.expires_at_s, self.trusted_s)

@@ -101,6 +101,15 @@ class VerifiedIncrement(Verified):
 
 
 @dataclass(frozen=True, slots=True)
+class VerifiedResult(Verified):
+    """What a verified increment makes of the document it starts from. `content_id` is the result's, `data` the increment."""
+
+    _: KW_ONLY
+    snapshot: SnapshotPayload = field(repr=False)
+    base_content_id: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class VerifiedArtifact(Verified):
     """A signed reference to an artifact. The artifact's bytes are still to be hashed, its sequence is still to be judged."""
 

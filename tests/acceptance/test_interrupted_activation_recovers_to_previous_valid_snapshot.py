@@ -53,7 +53,7 @@ def require_one_of_them(it: Ready) -> bytes:
     assert scope.applied == (version, content_id)
     assert (view.peers.content_id, sorted(view.peers.peers)) == (content_id, OLD if content_id == ID[FIRST] else NEW)
     assert [held.facts.content_id for held in scope.previous] == ([] if content_id == ID[FIRST] else [ID[FIRST]])
-    assert ISSUER.content_id(cluster._core.shelf.document(content_id)) == content_id
+    assert ISSUER.content_id(cluster._core.shelf.documents(content_id)[0]) == content_id
     return content_id
 
 
@@ -240,7 +240,7 @@ def test_the_copy_in_the_event_stands_in_for_a_damaged_file() -> None:
     before = it.cluster.digest()
     content_id = damaged(it, "routes", copy_too=False)
     assert (it.cluster.digest(), it.cluster.status()["fail_closed"]) == (before, None)
-    assert it.fabric.content_id(it.cluster._core.shelf.document(content_id)) == content_id
+    assert it.fabric.content_id(it.cluster._core.shelf.documents(content_id)[0]) == content_id
 
 
 def test_an_active_document_lost_with_its_copy_is_not_in_force_and_its_floor_is_still_known() -> None:

@@ -53,7 +53,7 @@ def seen_beside(it: Ready) -> tuple[bytes, bytes, frozenset[str]]:
         view = cluster.at()
         active = view.snapshots.scope("peers").active
         assert active is not None
-        stored = it.fabric.content_id(cluster.document(active.facts.content_id))
+        stored = it.fabric.content_id(cluster.documents(active.facts.content_id)[0])
         return active.facts.content_id, stored, frozenset(view.peers.peers)
 
 

@@ -106,7 +106,7 @@ def test_a_document_that_is_nowhere_is_lost() -> None:
 
 def test_a_content_id_that_no_activation_brought_is_damage() -> None:
     shelf = shelf_of(Files())
-    for call in (shelf.snapshot, shelf.document):
+    for call in (shelf.snapshot, shelf.documents):
         with pytest.raises(DamageError) as caught:
             call(b"unknown")
         assert caught.value.reason == "unknown_document"
@@ -122,7 +122,7 @@ def test_active_and_previous_documents_are_found_as_received() -> None:
     shelf = it.cluster._core.shelf
     for document in documents:
         content_id = it.fabric.content_id(document)
-        assert shelf.document(content_id) == document
+        assert shelf.documents(content_id) == (document,)
         assert shelf.snapshot(content_id) == parse_snapshot(document)
 
 
@@ -143,9 +143,9 @@ def test_only_the_newest_activations_are_remembered() -> None:
     shelf = shelf_of(Files())
     shelf.note(written(it))
     content_ids = [it.fabric.content_id(document) for document in documents]
-    assert [shelf.document(content_id) for content_id in content_ids[1:]] == documents[1:]
+    assert [shelf.documents(content_id) for content_id in content_ids[1:]] == [(document,) for document in documents[1:]]
     with pytest.raises(DamageError):
-        shelf.document(content_ids[0])
+        shelf.documents(content_ids[0])
 
 
 def test_a_document_is_parsed_once_and_the_oldest_parsed_gives_way() -> None:
@@ -170,4 +170,4 @@ def test_an_active_document_whose_file_is_destroyed_is_still_there() -> None:
     it.cluster.activate(document)
     (added,) = set(files(it.kit.filesystem, FOLDER)) - before
     destroy(it.kit.filesystem, added)
-    assert it.cluster._core.shelf.document(it.fabric.content_id(document)) == document
+    assert it.cluster._core.shelf.documents(it.fabric.content_id(document)) == (document,)

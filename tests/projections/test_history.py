@@ -253,7 +253,7 @@ def test_a_kept_document_is_read_as_it_was_received() -> None:
     with opened(it) as history:
         cluster = history.cluster(CLUSTER)
         active = cluster.at().snapshots.scope(Scope.PEERS).active
-        assert active is not None and cluster.document(active.facts.content_id) == document
+        assert active is not None and cluster.documents(active.facts.content_id) == (document,)
 
 
 def test_reading_changes_nothing_and_takes_no_lock() -> None:

@@ -19,6 +19,7 @@ from rap_projections.verified import (
     VerifiedHead,
     VerifiedIncrement,
     VerifiedRestoreTicket,
+    VerifiedResult,
     VerifiedSnapshot,
 )
 from tests.projections.documents_support import CLUSTER, NODE, NOW_S
@@ -38,6 +39,7 @@ OWN: dict[type[Verified], dict[str, Any]] = {
     VerifiedSnapshot: {"snapshot": None},
     VerifiedHead: {"head": None},
     VerifiedIncrement: {"increment": None},
+    VerifiedResult: {"snapshot": None, "base_content_id": bytes(32)},
     VerifiedArtifact: {"artifact": None},
     VerifiedRestoreTicket: {"ticket": None},
 }
@@ -77,4 +79,4 @@ def test_only_the_verification_makes_verified_values() -> None:
     users = {
         path.name for path in folder.parent.rglob("*.py") if "import MINT" in (text := path.read_text()) or "    MINT,\n" in text
     }
-    assert users - {Path(__file__).name} == {"bundle_verification.py", "verification.py"}
+    assert users - {Path(__file__).name} == {"bundle_verification.py", "increments.py", "verification.py"}
