@@ -19,6 +19,7 @@ from typing import Any, Unpack
 
 from rap_journal.recovery_report import RecoveryReport
 from rap_projections import health_decisions, peers, routes, snapshot_decisions, telemetry, update_decisions
+from rap_projections.bundle_calls import Bundles
 from rap_projections.checkpointing import WrittenCheckpoint
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.cluster_opening import Opening
@@ -41,6 +42,7 @@ from rap_projections.snapshot_calls import Activation, AfterActivation, Snapshot
 from rap_projections.status import live_status
 from rap_projections.subscriptions import Delivered, Subscription
 from rap_projections.telemetry_calls import Hints, Telemetry
+from rap_projections.trust_calls import Trust
 from rap_projections.update_calls import Updates
 from rap_projections.witness_floors import never_lower, witness_floors
 from rap_projections.workload import Resolver, Workload
@@ -55,6 +57,7 @@ class ClusterState:
     services: Services
     identity: Identity
     updates: Updates
+    trust: Trust
     health: Health
     telemetry: Telemetry
     hints: Hints
@@ -68,6 +71,7 @@ class ClusterState:
         self.peers = Peers(self._context)
         self.routes = Routes(self._context)
         self.snapshots = Snapshots(self._context, AfterActivation(self._derivation.derive))
+        self.trust = Trust(Bundles(self._context, self._derivation.derive_all))
         self.services = Services(self._context)
         self.identity = Identity(self._context)
         self.updates = Updates(self._context)

@@ -4,6 +4,7 @@ Rules this file keeps:
 
 - Policy and trust are derived from the state, and derived anew whenever an event may have changed them.
 - Whoever needs trust asks for it here, and is refused where the cluster fails closed.
+- Changes of authority (bundles, heads, activations) take their turn: what was verified under one bundle is not activated under another.
 - Observations wait in one buffer, behind a lock of their own, so that observing never waits for the disk.
 
 Example::
@@ -14,6 +15,7 @@ Example::
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 
 from rap_journal.clock import Instant
 from rap_journal.errors import DamageError, FailClosed, StateStoreError
@@ -24,8 +26,10 @@ from rap_projections.document_shelf import DocumentShelf
 from rap_projections.documents import Floor, Scope, SignedPolicy
 from rap_projections.event_kinds import HEALTH, IDENTITY, PEERS, SNAPSHOTS, TRUST, Event, kind_of_type
 from rap_projections.folding import FoldedState
-from rap_projections.health_decisions import decide_uptime
+from rap_projections.health_decisions import decide_deadline_renewed, decide_uptime
+from rap_projections.increments import verify_kept
 from rap_projections.journaled_state import Decide, JournaledState
+from rap_projections.negative_cache import NegativeCache
 from rap_projections.node_time import Now
 from rap_projections.operations import Allowed, Operation, decide_allowed
 from rap_projections.peer_observations import ObservationBuffer, PeersObserved
@@ -37,8 +41,8 @@ from rap_projections.snapshots import HeldSnapshot
 from rap_projections.stored_document import StoredDocument
 from rap_projections.trust import TrustView
 from rap_projections.trust_in_force import TrustInForce
-from rap_projections.verification import Recipient, verify_kept_snapshot
-from rap_projections.verified import VerifiedBundle
+from rap_projections.verification import Recipient, verify_head
+from rap_projections.verified import VerifiedBundle, VerifiedHead
 
 _OBSERVED = kind_of_type(PeersObserved).number
 
@@ -53,7 +57,11 @@ class ClusterContext:
         self.policy: EffectivePolicy = effective(policy, None)
         self.fail_closed_reason: str | None = None
         self._touched_peers: set[int] = set()
+        self._bundle: VerifiedBundle | None = None
         self._trust: TrustInForce | None = None
+        self._head: VerifiedHead | None = None
+        self.authority = threading.RLock()
+        self.refused = NegativeCache()
         self._buffer_lock = threading.Lock()
         self._unsaid = Unsaid()
         self.buffer: ObservationBuffer
@@ -172,8 +180,29 @@ class ClusterContext:
         self.take_trust(verified)
 
     def take_trust(self, bundle: VerifiedBundle) -> None:
-        """Let `bundle` be the trust in force."""
-        self._trust = TrustInForce.of(bundle)
+        """Let `bundle` be the trust in force, and judge the newest head by it."""
+        self._bundle, self._trust = bundle, TrustInForce.of(bundle)
+        self.refused.clear()
+        self.load_head()
+
+    def require_bundle(self) -> VerifiedBundle:
+        """The bundle in force. Raises `FailClosed`."""
+        self.require_trust()
+        assert self._bundle is not None
+        return self._bundle
+
+    @property
+    def head(self) -> VerifiedHead | None:
+        """The newest head, if the trust in force lets it count. Whether it has expired is for whoever relies on it."""
+        return self._head
+
+    def load_head(self) -> None:
+        """Verify the kept head again; one that cannot be read, or no longer counts, is as good as none (trust, 6)."""
+        held = self.state.view(SNAPSHOTS).head
+        self._head = None
+        if held is not None and self._trust is not None:
+            with suppress(RefusedError, DamageError, SealBroken, OSError):
+                self._head = verify_head(self.shelf.load(SNAPSHOTS, held.stored), self._trust, trusted_s=0)
 
     def load_policy(self) -> None:
         """Derive the effective policy from the operator's limits and the signed policy in force."""
@@ -188,19 +217,19 @@ class ClusterContext:
         active = self.state.view(SNAPSHOTS).scope(scope).active
         return self.shelf.snapshot(active.facts.content_id).body if active is not None else None
 
-    def is_sound(self, held: HeldSnapshot) -> bool:
-        """Whether a kept document can be read, verifies under the trust in force, and says what its event says. Its time is not judged."""
+    def flaw(self, held: HeldSnapshot, trust: TrustInForce) -> str:
+        """Why a kept document may not be used under `trust`: the refusal's word, or "damaged"; empty when it may. Its time is not judged."""
         try:
-            data = self.shelf.load(SNAPSHOTS, held.stored)
-            verified = verify_kept_snapshot(
-                data, self.require_trust(), trusted_s=0, recipient=self.recipient(), scope=Scope(held.facts.scope)
-            )
-        except (RefusedError, DamageError, SealBroken, OSError):
-            return False
+            full, *increments = [self.shelf.load(SNAPSHOTS, part) for part in (held.stored, *held.increments)]
+            verified = verify_kept(full, increments, trust, recipient=self.recipient(trust), scope=Scope(held.facts.scope))
+        except RefusedError as refusal:
+            return refusal.word
+        except (DamageError, SealBroken, OSError):
+            return "damaged"
         if verified.content_id != held.facts.content_id:
-            return False
+            return "damaged"
         self.shelf.remember(verified.content_id, verified.snapshot)
-        return True
+        return ""
 
     def is_readable(self, stored: StoredDocument) -> bool:
         """Whether the bytes of a document that waits can be read."""
@@ -210,10 +239,10 @@ class ClusterContext:
             return False
         return True
 
-    def recipient(self) -> Recipient:
-        """This node and its roles, as an audience names them."""
+    def recipient(self, trust: TrustInForce | None = None) -> Recipient:
+        """This node and its roles under `trust`, or under the trust in force, as an audience names them."""
         node_id = self.state.view(IDENTITY).node_id
-        trust = self._trust
+        trust = trust or self._trust
         return Recipient(node_id, trust.roles_of(node_id) if trust is not None and node_id else frozenset())
 
     def floors(self) -> dict[Scope, Floor]:
@@ -225,6 +254,23 @@ class ClusterContext:
         """Low end of trusted time, seconds since 1970."""
         trust: TrustView = state.view(TRUST)
         return trust.trusted_s(state.view(HEALTH).used_s(instant, boot_id))
+
+    def renew_deadline(self, signed_s: int, newest_instant_s: int, basis: str, cause: Receipt) -> None:
+        """A strictly newer signed instant renews the safe-operation deadline (trust, 17)."""
+
+        def decide(now: Now) -> tuple[Event, ...]:
+            health = self.state.view(HEALTH)
+            renewed = decide_deadline_renewed(
+                health, signed_s=signed_s, newest_instant_s=newest_instant_s, uptime_s=health.used_s(now, self.core.boot_id),
+                basis=basis, policy=self.policy,
+            )  # fmt: skip
+            return (*self.decide_uptime(now), *renewed) if renewed else ()
+
+        self.execute("health", decide, {"cause": cause})
+
+    def newest_instant_s(self) -> int:
+        """The newest signed instant that any key has shown, seconds since 1970; 0 before the first."""
+        return max((seen.signed_s for seen in self.state.view(TRUST).instants.values()), default=0)
 
     def pay_uptime(self) -> Receipt:
         """Write down the time this boot has used, and a minute in advance, so that a reboot gives none of it back (trust, 16)."""

@@ -170,8 +170,13 @@ class Opening:
         held: ScopeView = cluster.state.view(SNAPSHOTS).scope(scope)
         if held.pending is not None and not cluster.is_readable(held.pending.stored):
             self._drop_pending(scope)
-        if held.active is not None and not cluster.is_sound(held.active):
-            self._fall_back(scope, {previous.facts.content_id for previous in held.previous if cluster.is_sound(previous)})
+        if held.active is None:
+            return
+        trust = cluster.require_trust()
+        flaw = cluster.flaw(held.active, trust)
+        if flaw:
+            usable = {previous.facts.content_id for previous in held.previous if not cluster.flaw(previous, trust)}
+            self._fall_back(scope, flaw, usable)
 
     def _drop_pending(self, scope: Scope) -> None:
         cluster = self._context
@@ -181,13 +186,13 @@ class Opening:
 
         cluster.execute(f"snapshots/{scope.value}", decide)
 
-    def _fall_back(self, scope: Scope, usable: Collection[bytes]) -> None:
+    def _fall_back(self, scope: Scope, flaw: str, usable: Collection[bytes]) -> None:
         cluster = self._context
 
         def decide(now: Now) -> tuple[Event, ...]:
             snapshots = cluster.state.view(SNAPSHOTS)
             return snapshot_decisions.decide_fall_back(
-                snapshots, scope=scope, reason="damaged", usable=usable, now=now, policy=cluster.policy
+                snapshots, scope=scope, reason=flaw, usable=usable, now=now, policy=cluster.policy
             )
 
         cluster.execute(f"snapshots/{scope.value}", decide)

@@ -46,10 +46,10 @@ class Derivation:
             self._apply_offers(context)
         self._report_applied(scope, context)
 
-    def derive_all(self) -> None:
-        """Make up for whatever a crash kept from being applied. Nothing is written where nothing is missing."""
+    def derive_all(self, cause: Receipt | None = None) -> None:
+        """Make up for whatever was not applied yet, after a crash or a change of trust. Nothing is written where nothing is missing."""
         for scope in Scope:
-            self.derive(scope)
+            self.derive(scope, cause)
 
     def _active(self, scope: Scope) -> tuple[bytes | None, Version, Any]:
         active = self._context.state.view(SNAPSHOTS).scope(scope).active

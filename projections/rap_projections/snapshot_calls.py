@@ -16,24 +16,27 @@ Example::
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import NamedTuple, Self, Unpack
 
 from rap_journal.errors import MisuseError, NoSpace
-from rap_projections import health_decisions, trust_decisions
 from rap_projections import snapshot_decisions as decisions
+from rap_projections import trust_decisions
 from rap_projections.cluster_context import ClusterContext
-from rap_projections.documents import Scope
+from rap_projections.documents import DocumentType, Scope
 from rap_projections.event_kinds import HEALTH, SNAPSHOTS, TRUST, Event
+from rap_projections.increments import repeated_result, verify_result
 from rap_projections.node_time import Now
+from rap_projections.policy import EffectivePolicy
 from rap_projections.receipts import UNCHANGED, Context, Receipt, check_word
-from rap_projections.refusals import Equivocation, RefusedError
-from rap_projections.snapshots import EVIDENCE_MAX, ScopeView
+from rap_projections.refusals import Equivocation, RefusedError, WrongBase, WrongScope
+from rap_projections.signed_document import claims_to_be
+from rap_projections.snapshots import EVIDENCE_MAX, ScopeView, SnapshotsView
 from rap_projections.stored_document import StoredDocument
-from rap_projections.verification import CheckReport, check_snapshot, verify_snapshot
-from rap_projections.verified import VerifiedSnapshot
+from rap_projections.verification import CheckReport, check_snapshot, verify_head, verify_increment, verify_snapshot
+from rap_projections.verified import VerifiedHead, VerifiedResult, VerifiedSnapshot
 
 DEFAULT_SOURCE = "agent"
 
@@ -57,22 +60,39 @@ class Snapshots:
         The same content again is ``changed=False``. Raises a `RefusedError` (recorded; nothing changed), `FailClosed`, `NoSpace`,
         `OutcomeUnknown`, `Poisoned`.
         """
-        verified = self.verify(document, source=source, **context)
-        return self.commit(verified, **context)
+        with self._context.authority:
+            verified = self.verify(document, source=source, **context)
+            return self.commit(verified, **context)
 
     def activate_all(
         self, documents: Sequence[bytes], *, source: str = DEFAULT_SOURCE, **context: Unpack[Context]
     ) -> tuple[Receipt, ...]:
         """Verify all, then activate all in the order given: if one is refused, none is activated."""
-        verified = [self.verify(document, source=source, **context) for document in documents]
-        return tuple([self.commit(snapshot, **context) for snapshot in verified])
+        with self._context.authority:
+            verified = [self.verify(document, source=source, **context) for document in documents]
+            return tuple([self.commit(snapshot, **context) for snapshot in verified])
+
+    def take_head(self, document: bytes, *, source: str = DEFAULT_SOURCE, **context: Unpack[Context]) -> Receipt:
+        """Verify a head, the newest statement of what is current (trust, 6), and go by it from now on.
+
+        Raises a `RefusedError` (recorded; nothing changed), `FailClosed`, `NoSpace`, `OutcomeUnknown`, `Poisoned`.
+        """
+        cluster = self._context
+        check_word("source", source)
+        with cluster.authority, self._recording(document, source, context):
+            cluster.refused.raise_known(document)
+            verified = verify_head(document, cluster.require_trust(), trusted_s=cluster.core.now().trusted_s)
+            held = cluster.state.view(SNAPSHOTS).head
+            if held is not None and held.content_id == verified.content_id:
+                return UNCHANGED
+            return self._commit_head(verified, context)
 
     def check(self, document: bytes, *, scope: str | None = None) -> CheckReport:
         """What every rule says about a document. Changes nothing and records nothing. Raises `FailClosed`."""
         cluster = self._context
         return check_snapshot(
             document, cluster.require_trust(), trusted_s=cluster.core.now().trusted_s, recipient=cluster.recipient(),
-            floors=cluster.floors(), scope=_scope(scope) if scope is not None else None,
+            floors=cluster.floors(), head=cluster.head, scope=_scope(scope) if scope is not None else None,
         )  # fmt: skip
 
     def scope(self, scope: str) -> ScopeView:
@@ -80,43 +100,88 @@ class Snapshots:
         found: ScopeView = self._context.state.view(SNAPSHOTS).scope(_scope(scope))
         return found
 
-    def verify(self, document: bytes, *, source: str, scope: Scope | None = None, **context: Unpack[Context]) -> VerifiedSnapshot:
-        """The verified snapshot, or the refusal, which is recorded."""
+    def verify(
+        self, document: bytes, *, source: str, scope: Scope | None = None, **context: Unpack[Context]
+    ) -> VerifiedSnapshot | VerifiedResult:
+        """The verified snapshot, or what a verified increment makes of the active one; or the refusal, which is recorded."""
         cluster = self._context
         check_word("source", source)
-        try:
+        with self._recording(document, source, context):
+            cluster.refused.raise_known(document)
+            if claims_to_be(document, DocumentType.INCREMENT):
+                return self._verify_increment(document, scope)
             return verify_snapshot(
                 document, cluster.require_trust(), trusted_s=cluster.core.now().trusted_s, recipient=cluster.recipient(),
-                floors=cluster.floors(), scope=scope,
+                floors=cluster.floors(), head=cluster.head, scope=scope,
             )  # fmt: skip
-        except RefusedError as refusal:
-            with suppress(NoSpace):
-                self._record(refusal, document, source, context)
-            raise
 
-    def commit(self, verified: VerifiedSnapshot, stored: StoredDocument | None = None, **context: Unpack[Context]) -> Receipt:
+    def _verify_increment(self, document: bytes, scope: Scope | None) -> VerifiedResult:
+        cluster, trust = self._context, self._context.require_trust()
+        now_s, recipient = cluster.core.now().trusted_s, cluster.recipient()
+        verified = verify_increment(document, trust, trusted_s=now_s, recipient=recipient)
+        if scope is not None and verified.increment.scope is not scope:
+            raise WrongScope(f"it is for scope {verified.scope}", scope=scope.value)
+        active = cluster.state.view(SNAPSHOTS).scope(verified.increment.scope).active
+        if active is None:
+            raise WrongBase("its scope has no active document to start from", scope=verified.scope)
+        base_id = active.facts.content_id
+        if verified.increment.result_content_id == base_id:
+            return repeated_result(verified, cluster.shelf.snapshot(base_id))
+        return verify_result(
+            verified, cluster.shelf.snapshot(base_id), base_id, trust, trusted_s=now_s, recipient=recipient,
+            floors=cluster.floors(), head=cluster.head,
+        )  # fmt: skip
+
+    def commit(
+        self, verified: VerifiedSnapshot | VerifiedResult, stored: StoredDocument | None = None, **context: Unpack[Context]
+    ) -> Receipt:
         """Store a verified document and activate it, both durable on return; then derive what follows from it."""
         cluster = self._context
-        cluster.require_open()
-        scope = verified.snapshot.scope
-        active = cluster.state.view(SNAPSHOTS).scope(scope).active
-        if active is not None and active.facts.content_id == verified.content_id:
-            if stored is not None:
-                self.drop_pending(scope, "active_already", **context)
-            return UNCHANGED
-        document = stored if stored is not None else cluster.shelf.store(SNAPSHOTS, verified.data)
+        with cluster.authority:
+            if verified.trust_version != cluster.require_trust().version:
+                # Another bundle came into force since; what it was verified under counts no longer.
+                verified = self.verify(verified.data, source=DEFAULT_SOURCE, scope=verified.snapshot.scope, **context)
+            scope = verified.snapshot.scope
+            active = cluster.state.view(SNAPSHOTS).scope(scope).active
+            if active is not None and active.facts.content_id == verified.content_id:
+                if stored is not None:
+                    self.drop_pending(scope, "active_already", **context)
+                return UNCHANGED
+            document = stored if stored is not None else cluster.shelf.store(SNAPSHOTS, verified.data)
+            return self._activate(verified, document, context)
+
+    def _activate(self, verified: VerifiedSnapshot | VerifiedResult, document: StoredDocument, context: Context) -> Receipt:
+        cluster, scope = self._context, verified.snapshot.scope
 
         def decide(now: Now) -> tuple[Event, ...]:
-            activated = decisions.decide_activation(cluster.state.view(SNAPSHOTS), verified, document, now, cluster.policy)
+            activated = _activation(cluster.state.view(SNAPSHOTS), verified, document, now, cluster.policy)
+            instant = self._instant(verified.signers[0], verified.snapshot.issued_at_s, now)
             # The time used up goes first, so that no crash leaves an instant that is measured by time which was not paid for.
-            return (*cluster.decide_uptime(now), *self._instant(verified, now), *activated) if activated else ()
+            return (*cluster.decide_uptime(now), *instant, *activated) if activated else ()
 
         cluster.shelf.remember(verified.content_id, verified.snapshot)
-        newest_s = max((seen.signed_s for seen in cluster.state.view(TRUST).instants.values()), default=0)
+        newest_s = cluster.newest_instant_s()
         receipt = cluster.execute(f"snapshots/{scope.value}", decide, context)
         if receipt.changed:
-            self._renew_deadline(verified.snapshot.issued_at_s, newest_s, receipt)
+            cluster.renew_deadline(verified.snapshot.issued_at_s, newest_s, "snapshot", receipt)
             self._after.derive(scope, receipt)
+        return receipt
+
+    def _commit_head(self, verified: VerifiedHead, context: Context) -> Receipt:
+        cluster = self._context
+        stored = cluster.shelf.store(SNAPSHOTS, verified.data)
+
+        def decide(now: Now) -> tuple[Event, ...]:
+            taken = decisions.decide_head(
+                cluster.state.view(SNAPSHOTS), verified.head, stored, now, content_id=verified.content_id,
+                signer_kids=verified.signers,
+            )  # fmt: skip
+            return (*cluster.decide_uptime(now), *self._instant(verified.signers[0], verified.head.issued_at_s, now), *taken)
+
+        newest_s = cluster.newest_instant_s()
+        receipt = cluster.execute("snapshots/head", decide, context)
+        cluster.load_head()
+        cluster.renew_deadline(verified.head.issued_at_s, newest_s, "head", receipt)
         return receipt
 
     def stage(self, scope: Scope, document: bytes, source: str, **context: Unpack[Context]) -> StoredDocument:
@@ -125,11 +190,10 @@ class Snapshots:
         check_word("source", source)
         cluster.require_open()
         stored = cluster.shelf.store(SNAPSHOTS, document)
+        form = "increment" if claims_to_be(document, DocumentType.INCREMENT) else "snapshot"
 
         def decide(now: Now) -> tuple[Event, ...]:
-            return decisions.decide_stage(
-                cluster.state.view(SNAPSHOTS), scope=scope, form="snapshot", source=source, stored=stored
-            )
+            return decisions.decide_stage(cluster.state.view(SNAPSHOTS), scope=scope, form=form, source=source, stored=stored)
 
         cluster.execute(f"snapshots/{scope.value}", decide, context)
         return stored
@@ -143,31 +207,28 @@ class Snapshots:
 
         return cluster.execute(f"snapshots/{scope.value}", decide, context)
 
-    def _instant(self, verified: VerifiedSnapshot, now: Now) -> tuple[Event, ...]:
-        """The signed instant of the document, if it moves trusted time forward (trust, 16)."""
+    def _instant(self, kid: bytes, signed_s: int, now: Now) -> tuple[Event, ...]:
+        """The signed instant of a document, if it moves trusted time forward (trust, 16)."""
         cluster = self._context
         state = cluster.state
         return trust_decisions.decide_instant(
             state.view(TRUST),
-            kid=verified.signers[0],
-            signed_s=verified.snapshot.issued_at_s,
+            kid=kid,
+            signed_s=signed_s,
             uptime_s=state.view(HEALTH).used_s(now, cluster.core.boot_id),
             clock_step_s_max=cluster.require_trust().clock_step_s_max,
         )
 
-    def _renew_deadline(self, signed_s: int, newest_instant_s: int, cause: Receipt) -> None:
-        """A strictly newer signed instant renews the safe-operation deadline (trust, 17)."""
-        cluster = self._context
-
-        def decide(now: Now) -> tuple[Event, ...]:
-            health = cluster.state.view(HEALTH)
-            renewed = health_decisions.decide_deadline_renewed(
-                health, signed_s=signed_s, newest_instant_s=newest_instant_s, uptime_s=health.used_s(now, cluster.core.boot_id),
-                basis="snapshot", policy=cluster.policy,
-            )  # fmt: skip
-            return (*cluster.decide_uptime(now), *renewed) if renewed else ()
-
-        cluster.execute("health", decide, {"cause": cause})
+    @contextmanager
+    def _recording(self, document: bytes, source: str, context: Context) -> Iterator[None]:
+        """Record a refusal, where there is space for that, and let it through."""
+        try:
+            yield
+        except RefusedError as refusal:
+            self._context.refused.remember(document, refusal)
+            with suppress(NoSpace):
+                self._record(refusal, document, source, context)
+            raise
 
     def _record(self, refusal: RefusedError, document: bytes, source: str, context: Context) -> None:
         cluster = self._context
@@ -217,7 +278,7 @@ class Activation:
         self._source = source
         self._document: bytes | None = None
         self._stored: StoredDocument | None = None
-        self._verified: VerifiedSnapshot | None = None
+        self._verified: VerifiedSnapshot | VerifiedResult | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -231,7 +292,7 @@ class Activation:
         self._stored = self._snapshots.stage(self._scope, document, self._source)
         self._document = document
 
-    def verify(self) -> VerifiedSnapshot:
+    def verify(self) -> VerifiedSnapshot | VerifiedResult:
         """Check signature, scope, hash, expiry and version. A refused document is dropped and the refusal raised."""
         if self._document is None:
             raise MisuseError("nothing was staged; nothing was done. Call stage(document) first.", reason="not_staged")
@@ -247,6 +308,19 @@ class Activation:
         if self._verified is None or self._stored is None:
             raise MisuseError("nothing was verified; nothing was done. Call verify() first.", reason="not_verified")
         return self._snapshots.commit(self._verified, self._stored, **context)
+
+
+def _activation(
+    snapshots: SnapshotsView,
+    verified: VerifiedSnapshot | VerifiedResult,
+    stored: StoredDocument,
+    now: Now,
+    policy: EffectivePolicy,
+) -> tuple[Event, ...]:
+    if isinstance(verified, VerifiedResult):
+        base = verified.base_content_id
+        return decisions.decide_increment(snapshots, verified, stored, now, policy, base_content_id=base)
+    return decisions.decide_activation(snapshots, verified, stored, now, policy)
 
 
 def _scope(name: str) -> Scope:

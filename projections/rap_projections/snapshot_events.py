@@ -144,7 +144,7 @@ class PreviousDropped(NamedTuple):
         scope: its scope.
         content_id: its content id.
         file_id: name of its sealed file.
-        reason: "limit", "revoked" or "damaged".
+        reason: "limit", "damaged", or the word of the refusal under the trust in force, such as "revoked".
     """
 
     scope: str
@@ -196,7 +196,7 @@ class SnapshotFellBack(NamedTuple):
         version: (generation, version) of the document that serves now.
         content_id: its content id.
         given_up_content_id: content id of the document that was active; empty where none was.
-        reason: "damaged", "revoked" or "missing".
+        reason: "damaged", or the word of the refusal under the trust in force, such as "revoked".
     """
 
     scope: str
@@ -287,7 +287,7 @@ class SnapshotWithdrawn(NamedTuple):
     Attributes:
         scope: its scope.
         content_id: content id of the document that was active.
-        reason: "damaged", "revoked" or "missing".
+        reason: "damaged", or the word of the refusal under the trust in force, such as "revoked".
     """
 
     scope: str

@@ -20,6 +20,7 @@ from rap_projections.folding import FoldedState
 from rap_projections.health import HealthView
 from rap_projections.node_time import Now
 from rap_projections.snapshots import ScopeView
+from rap_projections.trust import TrustView
 
 STATUS_FORMAT = "rap-state-status"
 STATUS_VERSION = 1
@@ -44,6 +45,8 @@ def cluster_status(
             "bundle_expires_at_s": trust.bundle.expires_at_s if trust.bundle else None,
             "restore_state": trust.restore_state.value,
             "revocation_count": trust.revocations.entries,
+            "head_expires_at_s": snapshots.head.expires_at_s if snapshots.head else None,
+            "enforcement_delay_s": _enforcement_delay_s(trust, health, now, boot_id),
             "refusal_count": sum(refusal.times for refusal in trust.refusals),
         },
         "snapshots": {name: _scope_status(scope, now) for name, scope in sorted(snapshots.scopes.items())},
@@ -99,6 +102,17 @@ def live_status(
     }
     document["recovery"] = recovery_status(report)
     return document
+
+
+def _enforcement_delay_s(trust: TrustView, health: HealthView, now: Now, boot_id: bytes) -> int | None:
+    """For how long this node may go on doing what a revocation issued now forbids, if it hears of nothing from now on (trust, 10).
+
+    Seconds until the bundle in force ends or the safe-operation deadline passes, whichever is first; None without a bundle.
+    """
+    if trust.bundle is None:
+        return None
+    left_s = max(0, trust.bundle.expires_at_s - now.trusted_s)
+    return min(left_s, health.seconds_left(now, boot_id)) if _has_deadline(health) else left_s
 
 
 def _has_deadline(health: HealthView) -> bool:

@@ -23,11 +23,12 @@ from rap_projections.event_kinds import IDENTITY, SNAPSHOTS, TRUST, event_of
 from rap_projections.folding import FoldedState
 from rap_projections.history import ClusterHistory
 from rap_projections.identity import IdentityView
+from rap_projections.increments import verify_kept
 from rap_projections.lifecycle import ClassReset
 from rap_projections.snapshots import SnapshotsView
 from rap_projections.trust import TrustView
 from rap_projections.trust_in_force import TrustInForce
-from rap_projections.verification import Recipient, verify_snapshot
+from rap_projections.verification import Recipient
 from rap_tools.exit_codes import ExitCode, worst
 from rap_tools.frame_reading import FrameReader, MissingRecords
 
@@ -98,11 +99,11 @@ def _unsound_scopes(history: ClusterHistory, state: FoldedState, trust: TrustInF
     unsound = []
     for name, scope in sorted(snapshots.scopes.items()):
         held = scope.active
-        if held is None or held.increments or trust is None:
+        if held is None or trust is None:
             continue
         try:
-            data = shelf.load(SNAPSHOTS, held.stored)
-            found = verify_snapshot(data, trust, trusted_s=0, recipient=recipient, scope=Scope(name))
+            full, *increments = [shelf.load(SNAPSHOTS, part) for part in (held.stored, *held.increments)]
+            found = verify_kept(full, increments, trust, recipient=recipient, scope=Scope(name))
         except (StateStoreError, OSError):
             unsound.append(name)
             continue
