@@ -35,6 +35,7 @@ from rap_journal.space import no_space_means
 from rap_journal.values import ClassSpec, Durability
 from rap_projections.document_shelf import DocumentShelf
 from rap_projections.event_kinds import SNAPSHOTS, Event, kind_of, kind_of_type
+from rap_projections.event_shapes import require_shape
 from rap_projections.folding import ClassFolds, FoldedState
 from rap_projections.lifecycle import ClassReset
 from rap_projections.node_time import NodeTime, Now
@@ -397,6 +398,7 @@ class JournaledState:
         return kind.durability if kind.state_class is not None else self._class_durability[event[0]]
 
     def _record(self, event: Event, now: Now, origin: Origin) -> Record:
+        require_shape(event)
         kind = kind_of(event)
         number = kind.state_class.number if kind.state_class is not None else event[0]
         rows = event.row_count if isinstance(event, PeersObserved) else 1
