@@ -1,4 +1,4 @@
-"""The machine's clock and the one that a test winds by hand."""
+"""The machine's clock, and what it has in common with the one that a test winds by hand."""
 
 import sys
 import time
@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from rap_journal.clock import Clock, Instant, SystemClock, _read_boot_id
-from rap_journal.errors import MisuseError
+from rap_journal.clock import Clock, SystemClock, _read_boot_id
 from rap_journal.testing import ManualClock
 
 KERNEL_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -64,37 +63,3 @@ def test_without_a_kernel_id_the_minute_of_boot_serves(monkeypatch: pytest.Monke
 def test_boot_time_counts_the_time_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "clock_gettime_ns", {time.CLOCK_BOOTTIME: 5_000_999}.__getitem__)
     assert SystemClock().now().boot_us == 5000
-
-
-# The one wound by hand
-
-
-def test_a_manual_clock_stands_still_until_it_is_advanced() -> None:
-    clock = ManualClock(wall_us=1000, boot_us=50)
-    assert clock.now() == clock.now() == Instant(1000, 50)
-    assert clock.advance(seconds=1.5) == clock.now() == Instant(1_501_000, 1_500_050)
-    assert clock.advance(seconds=0) == Instant(1_501_000, 1_500_050)
-
-
-def test_time_is_not_advanced_backwards() -> None:
-    clock = ManualClock(wall_us=1000, boot_us=50)
-    with pytest.raises(MisuseError):
-        clock.advance(seconds=-1)
-    assert clock.now() == Instant(1000, 50)
-
-
-def test_a_step_of_the_wall_clock_leaves_the_boot_clock_alone() -> None:
-    clock = ManualClock(wall_us=5_000_000, boot_us=50)
-    assert clock.step_wall(seconds=3600) == Instant(3_605_000_000, 50)
-    assert clock.step_wall(seconds=-3604) == Instant(1_000_000, 50)
-
-
-def test_a_reboot_gives_a_new_boot_id_and_a_young_boot_clock() -> None:
-    clock = ManualClock(wall_us=5_000_000, boot_us=86_400_000_000)
-    ids = [clock.boot_id()]
-    assert clock.reboot(down_seconds=30) == Instant(35_000_000, 1_000_000)
-    ids.append(clock.boot_id())
-    assert clock.reboot() == Instant(35_000_000, 1_000_000)
-    ids.append(clock.boot_id())
-    assert len(set(ids)) == 3
-    assert ids[0] == ManualClock().boot_id(), "the ids repeat from run to run"

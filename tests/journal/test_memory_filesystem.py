@@ -1,4 +1,4 @@
-"""What the file system in memory forgets, keeps and refuses: power cuts, dead processes, planned failures, a full disk."""
+"""What the file system in memory forgets and keeps as a whole: power cuts, dead processes, planned failures, a full disk."""
 
 import errno
 import threading
@@ -7,13 +7,12 @@ from contextlib import suppress
 
 import pytest
 
-from rap_journal.errors import StoreBusy, UnsafeFile
+from rap_journal.errors import StoreBusy
 from rap_journal.filesystem import read_whole
 from rap_journal.testing import (
     EverythingSurvives,
     MemoryFileSystem,
     NothingSurvives,
-    Operation,
     RandomSurvival,
     SeededRandomness,
     SimulatedCrash,
@@ -320,34 +319,6 @@ def test_a_survival_of_ones_own_steers_the_crash_to_the_sector(filesystem: Memor
 # The end of the process
 
 
-def test_handles_of_before_the_crash_are_dead_and_close_in_peace(filesystem: MemoryFileSystem, root: MemoryDirectory) -> None:
-    put(root, "a", b"content")
-    lock = root.lock("LOCK", "me")
-    with root.open("a", writable=True) as file, root.create_directory("d") as directory:
-        after = filesystem.crash()
-        calls: list[Callable[[], object]] = [
-            lambda: file.write_at(0, b"x"),
-            lambda: file.read_at(0, 1),
-            lambda: file.truncate(0),
-            file.size,
-            file.sync,
-            file.forget_cache,
-            directory.sync,
-            directory.names,
-            lambda: root.create("b"),
-            lambda: root.unlink("a"),
-            lambda: root.status("a"),
-            lambda: root.lock_holder("LOCK"),
-            lambda: filesystem.open_root("/store"),
-        ]
-        for call in calls:
-            with pytest.raises(SimulatedCrash):
-                call()
-        lock.release()
-    root.close()
-    assert files(after) == {"a": b"content"}
-
-
 def test_a_killed_process_loses_nothing_but_its_handles_and_locks(filesystem: MemoryFileSystem, root: MemoryDirectory) -> None:
     put(root, "a", b"old")
     root.lock("LOCK", "me")
@@ -431,51 +402,6 @@ def test_a_simulated_crash_is_not_caught_as_an_exception(filesystem: MemoryFileS
         root.create("a")
 
 
-# The log
-
-
-def test_the_log_tells_what_happened_where_and_in_which_order(filesystem: MemoryFileSystem, root: MemoryDirectory) -> None:
-    with root.create_directory("d") as directory, directory.create("a") as file:
-        file.write_at(10, b"content")
-        file.truncate(12)
-        file.sync()
-        directory.rename("a", "b", root)
-        directory.sync()
-        root.unlink("b")
-        root.remove_directory("d")
-        root.lock("LOCK", "me").release()
-        root.sync()
-    assert filesystem.operations == [
-        Operation(1, "create_directory", ""),
-        Operation(2, "create_directory", "d"),
-        Operation(3, "create", "d/a"),
-        Operation(4, "write", "d/a", 10, 7),
-        Operation(5, "truncate", "d/a", 12),
-        Operation(6, "sync", "d/a"),
-        Operation(7, "rename", "d/a", new_path="b"),
-        Operation(8, "sync_directory", "d"),
-        Operation(9, "unlink", "b"),
-        Operation(10, "remove_directory", "d"),
-        Operation(11, "create", "LOCK"),
-        Operation(12, "lock", "LOCK"),
-        Operation(13, "sync_directory", ""),
-    ]
-
-
-def test_refused_and_failed_operations_are_not_in_the_log(filesystem: MemoryFileSystem, root: MemoryDirectory) -> None:
-    put(root, "a", b"content")
-    filesystem.operations.clear()
-    filesystem.fail("sync_directory", "", errno.EIO)
-    with pytest.raises(FileExistsError):
-        root.create("a")
-    with pytest.raises(FileNotFoundError):
-        root.unlink("b")
-    with pytest.raises(UnsafeFile):
-        root.directory("a")
-    fails_with(errno.EIO, root.sync)
-    assert filesystem.operations == []
-
-
 # Planned failures
 
 
@@ -513,29 +439,6 @@ def test_a_planned_failure_has_the_python_type_of_its_errno(filesystem: MemoryFi
     with pytest.raises(PermissionError) as caught:
         root.open("a")
     assert caught.value.filename == "a"
-
-
-@pytest.mark.parametrize(
-    "operation", ["open_root", "directory", "open", "read", "size", "status", "names", "lock_holder", "forget_cache"]
-)
-def test_operations_that_change_nothing_can_fail_too(filesystem: MemoryFileSystem, root: MemoryDirectory, operation: str) -> None:
-    put(root, "a", b"content")
-    root.create_directory("d").close()
-    file = root.open("a")
-    calls: dict[str, Callable[[], object]] = {
-        "open_root": lambda: filesystem.open_root("/store"),
-        "directory": lambda: root.directory("d"),
-        "open": lambda: root.open("a"),
-        "read": lambda: file.read_at(0, 1),
-        "size": file.size,
-        "status": lambda: root.status("a"),
-        "names": root.names,
-        "lock_holder": lambda: root.lock_holder("LOCK"),
-        "forget_cache": file.forget_cache,
-    }
-    filesystem.fail(operation, "*", errno.EIO)
-    fails_with(errno.EIO, calls[operation])
-    calls[operation]()
 
 
 def test_a_failed_write_changes_nothing_or_the_part_that_was_planned(filesystem: MemoryFileSystem, root: MemoryDirectory) -> None:
@@ -638,16 +541,6 @@ def test_a_full_disk_takes_what_fits_and_then_nothing_new(filesystem: MemoryFile
         filesystem.capacity_bytes = None
         file.write_at(0, b"z" * 3 * BLOCK)
     assert root.names() == ["a"]
-
-
-def test_prepared_space_is_writable_on_a_full_disk(filesystem: MemoryFileSystem, root: MemoryDirectory) -> None:
-    put(root, "segment", bytes(4 * BLOCK))
-    filesystem.capacity_bytes = filesystem.used_bytes
-    with root.open("segment", writable=True) as file:
-        file.write_at(100, b"frame")
-        file.sync()
-        fails_with(errno.ENOSPC, lambda: file.write_at(4 * BLOCK, b"x"))
-    root.lock("segment", "a lock needs no space either").release()
 
 
 def test_replacing_a_file_frees_the_old_one(filesystem: MemoryFileSystem, root: MemoryDirectory) -> None:
