@@ -4,13 +4,14 @@ Rules this file keeps:
 
 - Each file is valid alone, bound to journal, class, LSN, chain digest, epoch and fold-set version by header, name and seal.
 - A checkpoint is only a shortcut: damage to one means an older one and a longer replay.
+- One that older folds made is brought up to the present ones where a way is known (`fold_sets`), and passed over elsewhere.
 - A new set is read back past the page cache and verified before anything older goes.
 
 Content, deterministic CBOR: ``[strict head of the class / null, node_us, value]``.
 
 Example::
 
-    base = load_newest(folders, keys, journal_id, specs, fold_set=1)
+    base = load_newest(folders, keys, journal_id, specs, fold_set=FoldSet(1))
     base[7].lsn
 """
 
@@ -22,6 +23,7 @@ import cbor2
 from rap_journal.deterministic_cbor import encode_arrays
 from rap_journal.errors import DamageError, StateStoreError
 from rap_journal.filesystem import Directory
+from rap_journal.fold_sets import FoldSet
 from rap_journal.folders import JournalFolders
 from rap_journal.format import SALT_BYTES
 from rap_journal.layout import checkpoint_name, parse_checkpoint_name
@@ -43,7 +45,7 @@ EMPTY_ANCHOR = Anchor(0, 0, bytes(16))
 
 
 class ClassContent(NamedTuple):
-    """One class's content: the head of its strict chain, node time, and the projection as a CBOR value."""
+    """One class's content: the head of its strict chain, node time, and the projection as a CBOR value; None for an empty one."""
 
     head: StrictHead
     node_us: int
@@ -66,11 +68,11 @@ class BadCheckpoint(NamedTuple):
 
 
 def encode_checkpoint(
-    spec: ClassSpec, anchor: Anchor, content: ClassContent, *, journal_id: bytes, fold_set: int, keys: KeyRing, salt: bytes
+    spec: ClassSpec, anchor: Anchor, content: ClassContent, *, journal_id: bytes, fold_version: int, keys: KeyRing, salt: bytes
 ) -> bytes:
-    """The bytes of a checkpoint file."""
+    """The bytes of a checkpoint file; `fold_version`: version of the folds of its class."""
     body = encode_arrays([list(content.head) if content.head.lsn else None, content.node_us, content.value])
-    header = SealedHeader(Purpose.CHECKPOINT, spec.number, journal_id, anchor.lsn, anchor.epoch, anchor.digest, fold_set)
+    header = SealedHeader(Purpose.CHECKPOINT, spec.number, journal_id, anchor.lsn, anchor.epoch, anchor.digest, fold_version)
     return encode_sealed_file(checkpoint_name(anchor.lsn), header, body, keys, salt)
 
 
@@ -81,7 +83,7 @@ def write_set(
     contents: Mapping[int, ClassContent],
     *,
     journal_id: bytes,
-    fold_set: int,
+    fold_set: FoldSet,
     keys: KeyRing,
     randomness: Callable[[int], bytes],
 ) -> int:
@@ -94,8 +96,9 @@ def write_set(
         if spec.number not in folders.classes:
             continue
         data = encode_checkpoint(
-            spec, anchor, contents[spec.number], journal_id=journal_id, fold_set=fold_set, keys=keys, salt=randomness(SALT_BYTES)
-        )
+            spec, anchor, contents[spec.number], journal_id=journal_id, fold_version=fold_set.version_of(spec.number), keys=keys,
+            salt=randomness(SALT_BYTES),
+        )  # fmt: skip
         folder = folders.classes[spec.number]
         install_file(folders.temporary, folder, checkpoint_name(anchor.lsn), data)
         _verify_on_disk(folder, checkpoint_name(anchor.lsn), data)
@@ -114,7 +117,7 @@ def load_newest(
     journal_id: bytes,
     specs: Sequence[ClassSpec],
     *,
-    fold_set: int,
+    fold_set: FoldSet,
     lsn_max: int | None = None,
 ) -> tuple[dict[int, LoadedCheckpoint], list[BadCheckpoint]]:
     """The newest usable checkpoint of every class (not above `lsn_max`), by class number, and those that could not be used."""
@@ -136,21 +139,35 @@ def load_newest(
 
 
 def load_checkpoint(
-    folder: Directory, spec: ClassSpec, lsn: int, keys: KeyRing, journal_id: bytes, *, fold_set: int
+    folder: Directory, spec: ClassSpec, lsn: int, keys: KeyRing, journal_id: bytes, *, fold_set: FoldSet
 ) -> LoadedCheckpoint:
-    """Read and unseal one checkpoint. Raises `DamageError`, `SealBroken`, `FormatTooNew`, `OSError`."""
+    """Read and unseal one checkpoint; its value is as the present folds have it.
+
+    Raises `DamageError`, also where other folds made it and no way leads from those to these; `SealBroken`, `FormatTooNew`, `OSError`.
+    """
     file = read_sealed_file(folder, checkpoint_name(lsn))
     header = file.header
     if (header.purpose, header.state_class, header.journal_id, header.lsn) != (Purpose.CHECKPOINT, spec.number, journal_id, lsn):
         raise DamageError(
             f"{spec.name}/{file.name} is another file than its name says; it was left alone.", file=file.name, reason="foreign"
         )
-    if header.fold_set != fold_set:
-        # Folds have changed since: replay from an older checkpoint, or from the history floor, makes a new one.
-        raise DamageError(
-            f"{spec.name}/{file.name} was made by other folds; it was passed over.", file=file.name, reason="other_folds"
-        )
-    return LoadedCheckpoint(Anchor(lsn, header.epoch, header.chain_digest), _decode_content(file, keys))
+    content = _decode_content(file, keys)
+    if lsn == 0 and header.fold_set != fold_set.version_of(spec.number):
+        # Nothing was folded yet: whatever the folds, the class is empty.
+        value = None
+    else:
+        value = fold_set.brought_up(spec.number, header.fold_set, content.value)
+    return LoadedCheckpoint(Anchor(lsn, header.epoch, header.chain_digest), content._replace(value=value))
+
+
+def is_set_known_at(folders: JournalFolders, specs: Sequence[ClassSpec], lsn: int, *, fold_set: FoldSet, level: int) -> bool:
+    """Whether a release that knows format levels up to `level` could go on from the set at `lsn`. Raises `DamageError`, `OSError`."""
+    headers = [
+        read_sealed_file(folders.classes[spec.number], checkpoint_name(lsn)).header
+        for spec in specs
+        if spec.number in folders.classes and folders.classes[spec.number].status(checkpoint_name(lsn)) is not None
+    ]
+    return lsn == 0 or all(fold_set.is_known_at(level, header.fold_set) for header in headers)
 
 
 def _decode_content(file: SealedFile, keys: KeyRing) -> ClassContent:

@@ -185,6 +185,27 @@ class Committer:
             raise refused[0]
         return sealed_lsn
 
+    def begin_anew(self, change: Callable[[], None]) -> None:
+        """Close the active segment and do `change`, so that what is written after it goes into a new one.
+
+        `change` raises `NoSpace` where it has changed nothing; whatever else it raises poisons. Raises `Poisoned` or `OutcomeUnknown`.
+        """
+
+        def work(turn: _Turn) -> None:
+            self._witness_all()
+            self._writer.seal()
+            change()
+
+        with self._lock:
+            waiting = self._queue.waiting()
+        self._lead_until_done(waiting)
+        if not self._lead(work, lambda: self._is_unusable).is_over:
+            self._refuse_if_unusable()
+
+    def raise_level(self, format_level: int) -> None:
+        """Write at this level from now on. Only from within `begin_anew`."""
+        self._writer.raise_level(format_level)
+
     def close(self) -> None:
         """Let go of the files; who waits still is told that nothing was done."""
         try:

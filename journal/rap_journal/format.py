@@ -27,7 +27,10 @@ import struct
 
 FORMAT_VERSION = 1
 FORMAT_LEVEL = 1
-"""Level of record kinds and bodies this release writes; `commit_format` raises it after an update has proved itself."""
+"""Highest level of record kinds and bodies that this release knows; it is written after `commit_format`."""
+
+FORMAT_LEVEL_BEFORE = 1
+"""Level of the release before: new stores are made at it, so that an update can be taken back."""
 
 DIGEST_BYTES = 16
 SALT_BYTES = 32
@@ -59,8 +62,9 @@ WITNESS_BODY_BYTES_MAX = WITNESS_SLOT_BYTES - WITNESS_HEADER_BYTES - 32
 assert WITNESS_HEADER.size == WITNESS_HEADER_BYTES
 
 MARKER_MAGIC = b"RAPMARK1"
-MARKER_BLOCK = struct.Struct("<8sHBBI16s16sHHII4s64s16s336s32s")
+MARKER_BLOCK = struct.Struct("<8sHBBI16s16sHHII4s64s16s304s32s32s")
 MARKER_BLOCK_BYTES = 512
+MARKER_AUTHENTICATED_BYTES = 448
 MARKER_DIGESTED_BYTES = 480
 assert MARKER_BLOCK.size == MARKER_BLOCK_BYTES
 

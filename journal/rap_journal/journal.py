@@ -14,6 +14,7 @@ Example::
     journal.wait(ticket)
 """
 
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
@@ -21,25 +22,28 @@ from typing import Any, NamedTuple, Protocol
 from rap_journal.batches import Ticket
 from rap_journal.checkpoints import EMPTY_ANCHOR, Anchor, ClassContent, list_checkpoints, load_newest, write_set
 from rap_journal.committer import Committer, Projections
-from rap_journal.errors import DamageError, FailClosed, KeyTampered
+from rap_journal.errors import FailClosed, FormatTooNew
 from rap_journal.filesystem import Directory
+from rap_journal.fold_sets import FoldSet
 from rap_journal.folders import JournalFolders
 from rap_journal.format import WITNESS_SLOT_BYTES
+from rap_journal.format_levels import LEVELS, FormatLevels, require_known, require_known_segments
 from rap_journal.inventory import take_inventory
-from rap_journal.key_files import KeyProvider, make_data_key, make_key_file, open_keys, read_key_file
-from rap_journal.layout import WITNESS, checkpoint_name, keys_name
+from rap_journal.key_files import KeyProvider
+from rap_journal.key_generations import make_generation, open_key_ring
+from rap_journal.layout import MARKER, WITNESS, checkpoint_name
 from rap_journal.limits import BATCH_DELAY_MS, QUARANTINE_BYTES_MAX, SEGMENT_BYTES_DEFAULT, WITNESS_IDLE_MS
-from rap_journal.markers import Marker, read_marker, write_marker
+from rap_journal.marker_changes import raise_level, rotate_data_key
+from rap_journal.markers import Marker, read_marker, sealed_marker, write_marker
 from rap_journal.payload import StrictHead
 from rap_journal.recovery import Base, Examined, examine
-from rap_journal.recovery_plan import Verdict
-from rap_journal.recovery_report import Finding, RecoveryReport
-from rap_journal.repair import prepare, repair_closed, repair_copies
-from rap_journal.sealed_files import install_file
+from rap_journal.recovery_report import RecoveryReport
+from rap_journal.repair import doubts_about, prepare, repair_closed, repair_copies, repair_marker
 from rap_journal.sealing import KeyRing, key_check_value
 from rap_journal.segment_writer import SegmentWriter, WriterIdentity
+from rap_journal.unknown_records import FoldWhatIsKnown
 from rap_journal.values import ClassSpec, Epoch
-from rap_journal.witness import SealedPart, Slot, WitnessFile, WitnessPoint, WitnessWriter, open_slot, read_witness, require_slot
+from rap_journal.witness import SealedPart, Slot, WitnessPoint, WitnessWriter, open_slot, read_witness, require_slot
 
 
 class Setup(NamedTuple):
@@ -50,20 +54,22 @@ class Setup(NamedTuple):
         key_folders: class folders that hold a copy of the key file.
         provider: holder of the key-encryption key.
         randomness: gives n random bytes.
-        fold_set: version of the folds; checkpoints of other versions are passed over.
+        fold_set: versions of the folds, and the ways from older ones.
         segment_bytes_max: size at which a segment is rolled.
         quarantine_bytes_max: bound of the quarantine folder.
         batch_delay_ms: longest wait of a queued record.
+        levels: format levels that are known.
     """
 
     specs: Sequence[ClassSpec]
     key_folders: Sequence[str]
     provider: KeyProvider
     randomness: Callable[[int], bytes]
-    fold_set: int
+    fold_set: FoldSet
     segment_bytes_max: int = SEGMENT_BYTES_DEFAULT
     quarantine_bytes_max: int = QUARANTINE_BYTES_MAX
     batch_delay_ms: int = BATCH_DELAY_MS
+    levels: FormatLevels = LEVELS
 
 
 class RecoveringProjections(Projections, Protocol):
@@ -96,16 +102,28 @@ def unlock(root: Directory, setup: Setup) -> Unlocked:
     """
     opened: Directory | JournalFolders = root
     try:
-        marker = read_marker(root).marker
+        keys = read_keys(root, setup)
         opened = folders = JournalFolders.open(root, setup.specs, may_repair=True)
-        return Unlocked(root, folders, Keys(marker, open_key_ring(root, setup, marker)))
+        return Unlocked(root, folders, keys)
     except BaseException:
         opened.close()
         raise
 
 
+def read_keys(root: Directory, setup: Setup) -> Keys:
+    """The marker in `root`, and the keys that go with it. Raises like `unlock`."""
+    marker = read_marker(root).marker
+    require_known(marker.format_level, setup.levels, f"{root.name}/{MARKER}")
+    return Keys(marker, open_key_ring(root, setup.key_folders, setup.provider, marker))
+
+
 class Journal:
-    """One open journal."""
+    """One open journal.
+
+    Attributes:
+        unknown: what the projections said of the first record that they do not know; None where they know all. See `folded_lsn`.
+        folded_lsn: LSN up to which the projections were given records when it was opened.
+    """
 
     def __init__(
         self, folders: JournalFolders, setup: Setup, keys: Keys, report: RecoveryReport, floors: Any, committer: Committer | None
@@ -116,7 +134,10 @@ class Journal:
         self.report = report
         self.recovered_floors = floors
         self.node_us = 0
+        self.unknown: FormatTooNew | None = None
+        self.folded_lsn = report.last_lsn
         self._committer = committer
+        self._renewing = threading.Lock()
 
     @staticmethod
     def create(root: Directory, marker: Marker, setup: Setup, values: Mapping[int, Any], floors: Any, node_us: int) -> None:
@@ -125,12 +146,8 @@ class Journal:
         Everything in it is synced; `root`'s own name is the caller's to sync.
         """
         folders = JournalFolders.create(root, setup.specs)
-        data_key = make_data_key(setup.randomness)
+        data_key = make_generation(folders, setup.key_folders, setup.provider, marker.journal_id, 1, setup.randomness)
         ring = KeyRing(marker.journal_id, {1: data_key}, 1)
-        key_file = make_key_file(setup.provider, marker.journal_id, 1, data_key, setup.randomness)
-        for name in setup.key_folders:
-            with root.directory(name) as folder:
-                install_file(folders.temporary, folder, keys_name(1), key_file)
         contents = {number: ClassContent(StrictHead(), node_us, value) for number, value in values.items()}
         write_set(
             folders, setup.specs, EMPTY_ANCHOR, contents,
@@ -143,7 +160,7 @@ class Journal:
             for _slot in range(2):
                 writer.write(point, SealedPart((), floors))
         complete = marker._replace(key_generation=1, key_check=key_check_value(data_key, marker.journal_id))
-        write_marker(root, folders.temporary, complete)
+        write_marker(root, folders.temporary, sealed_marker(complete, ring))
         root.sync()
         folders.close()
 
@@ -173,16 +190,20 @@ class Journal:
         slot = require_slot(witness, marker.journal_id, f"{root.name}/{WITNESS}")
         sealed = open_slot(slot, keys.ring)
         inventory = take_inventory(folders.journal, marker.journal_id)
+        require_known_segments(inventory, setup.levels, folders.journal.name)
         base = load_base(folders, keys, setup)
-        for spec in setup.specs:
-            loaded = base.checkpoints.get(spec.number)
-            projections.restore(spec.number, loaded.content.value if loaded else None)
-        examined = examine(folders, inventory, keys.ring, base, slot, sealed, setup.specs, marker.cluster, projections.apply)
-        if examined.report.is_tampered:
+        fold = FoldWhatIsKnown(projections, lambda: _restore(projections, setup.specs, base))
+        examined = fold.through(
+            lambda known: examine(folders, inventory, keys.ring, base, slot, sealed, setup.specs, marker.cluster, known)
+        )
+        if examined.report.is_tampered or fold.unknown is not None:
             journal = cls(folders, setup, keys, examined.report, sealed.floors, None)
+            journal.unknown, journal.folded_lsn = fold.unknown, fold.last_lsn or 0
         else:
             repair_closed(folders, inventory, quarantine_bytes_max=setup.quarantine_bytes_max)
-            repaired = repair_copies(root, folders, setup.key_folders)
+            marker, behind = repair_marker(folders, *keys, setup.key_folders, inventory, witness)
+            unlocked = Unlocked(root, folders, Keys(marker, keys.ring))
+            repaired = behind + repair_copies(root, folders, setup.key_folders)
             epoch = Epoch(1 + max([slot.point.epoch] + [segment.header.epoch for segment in inventory.chain]))
             next_number = 1 + max(slot.point.segment, inventory.number_max)
             journal = cls._writable(unlocked, setup, examined, slot, sealed, projections, next_number, epoch)
@@ -190,7 +211,7 @@ class Journal:
             journal.report = journal.report._replace(
                 findings=journal.report.findings + repaired + doubts, witness_doubtful=bool(doubts)
             )
-        folders.wipe_temporary()
+            folders.wipe_temporary()
         journal.node_us = examined.node_us
         return journal
 
@@ -205,7 +226,7 @@ class Journal:
         marker = keys.marker
         writer = SegmentWriter(
             folders.journal,
-            WriterIdentity(marker.journal_id, marker.cluster, incarnation, epoch),
+            WriterIdentity(marker.journal_id, marker.cluster, incarnation, epoch, marker.format_level),
             keys.ring,
             setup.randomness,
             segment_bytes_max=setup.segment_bytes_max,
@@ -222,7 +243,7 @@ class Journal:
 
     @property
     def is_writable(self) -> bool:
-        """False for a journal that was tampered with."""
+        """False for a journal that was tampered with, or holds records of a later release."""
         return self._committer is not None
 
     @property
@@ -283,6 +304,38 @@ class Journal:
         """
         return self._writing().seal(to_go_on=True)
 
+    @property
+    def format_level(self) -> int:
+        """The level that is written."""
+        return self.keys.marker.format_level
+
+    def raise_level(self, level: int) -> None:
+        """Write at `level` from now on. Durable on return; where it is that level already, nothing happens.
+
+        Raises `NoSpace` with nothing changed, `OutcomeUnknown`, `Poisoned`, `FailClosed`, `FormatTooNew`.
+        """
+        with self._renewing:
+            committer, (marker, ring) = self._writing(), self.keys
+            self.keys = Keys(raise_level(self.folders, marker, ring, committer, level), ring)
+
+    def rotate_data_key(self) -> int:
+        """Make a new data key and seal with it from now on; returns its generation. What was sealed before stays readable.
+
+        Raises `KeyUnavailable`, `KeyLost`, and like `raise_level`; `OSError` where the new key file cannot be made, and then nothing changed.
+        """
+        with self._renewing:
+            committer, (marker, ring), setup = self._writing(), self.keys, self.setup
+            marker = rotate_data_key(
+                self.folders, marker, ring, committer, key_folders=setup.key_folders, provider=setup.provider,
+                randomness=setup.randomness,
+            )  # fmt: skip
+            self.keys = Keys(marker, ring)
+            return marker.key_generation
+
+    def require_writable(self) -> None:
+        """Raise `FailClosed` or `FormatTooNew` where the journal is open for reading only."""
+        self._writing()
+
     def close(self) -> None:
         """Commit what waits, truncate, witness, close. A poisoned or read-only journal is only closed.
 
@@ -306,6 +359,14 @@ class Journal:
     def _writing(self) -> Committer:
         if self._committer is None:
             cluster = self.keys.marker.cluster
+            if self.unknown is not None:
+                raise FormatTooNew(
+                    f"the journal of {cluster or 'the agent'} is open for reading only, up to LSN {self.folded_lsn}; nothing was done: "
+                    f"{self.unknown}",
+                    cluster=cluster or None,
+                    lsn=self.unknown.lsn,
+                    reason=self.unknown.reason,
+                )
             raise FailClosed(
                 f"the journal of {cluster} was tampered with and is open for reading only; nothing was done.",
                 cluster=cluster,
@@ -314,46 +375,11 @@ class Journal:
         return self._committer
 
 
-def doubts_about(witness: WitnessFile, last_lsn: int) -> tuple[Finding, ...]:
-    """What a bad slot means: a crash while it was written, if the journal goes beyond the other one; else nobody knows."""
-    slot = witness.newest
-    if not witness.bad_slots or slot is None or last_lsn > slot.point.lsn:
-        return ()
-    return (
-        Finding(
-            Verdict.GAP, WITNESS, 0, 0, 0, 0, 0, (), "bad_slot", "floors may be lost: the state counts as restored, not validated.",
-            "Have the control plane validate this node.",
-        ),
-    )  # fmt: skip
-
-
-def open_key_ring(root: Directory, setup: Setup, marker: Marker) -> KeyRing:
-    """The key ring of a journal, from whichever copy of the key file is whole.
-
-    Raises `KeyUnavailable`, `KeyLost`, `KeyTampered`, or `DamageError` when no copy is.
-    """
-    name = keys_name(marker.key_generation)
-    failure: Exception | None = None
-    for folder_name in setup.key_folders:
-        try:
-            with root.directory(folder_name) as folder:
-                file = read_key_file(folder, name)
-        except (DamageError, FileNotFoundError) as error:
-            failure = error
-            continue
-        data_key = open_keys(file, setup.provider)
-        if file.journal_id != marker.journal_id or file.key_check != marker.key_check:
-            raise KeyTampered(
-                f"the key file in {root.name}/{folder_name} is another journal's; nothing was opened.",
-                file=name,
-                reason="foreign_key",
-            )
-        return KeyRing(marker.journal_id, {file.key_generation: data_key}, file.key_generation)
-    raise DamageError(
-        f"no copy of {name} in {root.name} is whole: what it sealed cannot be read. Restore the file from a backup.",
-        file=name,
-        reason="no_key_file",
-    ) from failure
+def _restore(projections: RecoveringProjections, specs: Sequence[ClassSpec], base: Base) -> None:
+    """Put the projections where replay starts."""
+    for spec in specs:
+        loaded = base.checkpoints.get(spec.number)
+        projections.restore(spec.number, loaded.content.value if loaded else None)
 
 
 def load_base(folders: JournalFolders, keys: Keys, setup: Setup, *, lsn_max: int | None = None) -> Base:

@@ -21,6 +21,7 @@ from rap_journal.key_files import KeyFile, KeyProvider, open_keys
 from rap_journal.layout import (
     JOURNAL,
     MARKER,
+    NEXT,
     QUARANTINE,
     SPARE,
     TEMPORARY,
@@ -31,7 +32,7 @@ from rap_journal.layout import (
     parse_ledger_name,
     parse_segment_name,
 )
-from rap_journal.markers import Marker, MarkerKind
+from rap_journal.markers import Marker, MarkerKind, require_authentic
 from rap_journal.sealing import KeyRing, SealBroken
 from rap_journal.values import ClassSpec
 from rap_journal.verify_files import (
@@ -52,8 +53,6 @@ from rap_journal.verify_files import (
 from rap_journal.verify_report import JournalSummary, Severity
 from rap_journal.verify_segments import Expected, Place, SegmentsSeen, check_segments
 from rap_journal.witness import Slot, WitnessFile, open_slot
-
-_NEXT = "next"
 
 
 class JournalVerifier:
@@ -82,7 +81,7 @@ class JournalVerifier:
     def run(self, kind: MarkerKind | None, cluster: str | None) -> JournalSummary:
         """Look at everything. The order matters beside a live writer: checkpoints, then witness, then segments, so that whatever
         the former name is in the latter."""
-        marker = check_marker(self._root, self._findings)
+        marker = check_marker(self._root, self._findings, self._shape.levels)
         if marker is not None:
             self._check_identity(marker, kind, cluster)
         key_files = check_key_files(self._root, self._shape, marker, self._findings)
@@ -96,6 +95,7 @@ class JournalVerifier:
         seen = self._check_journal_folder(look, witness)
         if seen is not None:
             self._judge(seen, witness, _own_slots(witness, look), ring)
+            self._judge_marker(marker, seen, _own_slots(witness, look))
         self._check_other_names(look)
         name = marker.cluster if marker is not None else ""
         if seen is None:
@@ -118,7 +118,13 @@ class JournalVerifier:
             path = path_of(self._root, f"{self._shape.key_folders[0]}/{keys_name(generation)}")
             with self._findings.noting(path, Severity.DAMAGE):
                 opened[generation] = open_keys(file, self._keys)
-        return KeyRing(marker.journal_id, opened, marker.key_generation) if marker.key_generation in opened else None
+        if marker.key_generation not in opened:
+            return None
+        ring = KeyRing(marker.journal_id, opened, marker.key_generation)
+        path = path_of(self._root, MARKER)
+        with self._findings.noting(path, Severity.DAMAGE):
+            require_authentic(marker, ring, path)
+        return ring
 
     def _check_journal_folder(self, look: Look, witness: WitnessFile | None) -> SegmentsSeen | None:
         slots = _own_slots(witness, look)
@@ -131,9 +137,9 @@ class JournalVerifier:
             # Beside a live writer a checkpoint vouches for nothing that the witness, read after it, does not.
             expected = Expected(max(points if look.live else points + anchors, default=0), wanted)
             for name in folder.names():
-                if name == _NEXT and not look.live:
+                if name == NEXT and not look.live:
                     self._findings.add(path_of(folder, name), "leftover", Severity.HARMLESS)
-                elif parse_segment_name(name) is None and parse_ledger_name(name) is None and name not in (SPARE, _NEXT):
+                elif parse_segment_name(name) is None and parse_ledger_name(name) is None and name not in (SPARE, NEXT):
                     self._findings.add(path_of(folder, name), "unexpected", Severity.CACHE_DAMAGE)
             check_spare(folder, look)
             if look.journal_id is None:
@@ -183,6 +189,12 @@ class JournalVerifier:
         for ledger_path, end in self._ledger_ends:
             if _is_shown(end.lsn, seen) and end.digest not in {place.digest for place in seen.places.get(end.lsn, ())}:
                 self._findings.add(ledger_path, "other_history", Severity.CACHE_DAMAGE, offset=48)
+
+    def _judge_marker(self, marker: Marker | None, seen: SegmentsSeen, slots: list[Slot]) -> None:
+        """A marker is durable before anything is written at its level, or under its generation."""
+        generation = max([seen.key_generation, *(slot.key_generation for slot in slots)])
+        if marker is not None and (seen.format_level > marker.format_level or generation > marker.key_generation):
+            self._findings.add(path_of(self._root, MARKER), "marker_behind", Severity.DAMAGE)
 
     def _judge_heads(self, slot: Slot, ring: KeyRing, seen: SegmentsSeen, path: str) -> None:
         """Every strict record that the witness names must have been read, where it is kept. A head of zeros names none."""

@@ -4,6 +4,8 @@ Rules this file keeps:
 
 - Both blocks say the same; either one serves when the other is damaged, which is reported.
 - A marker names a closed set of key providers by number, never a path or a module.
+- The digest finds rot and needs no key. The authenticator is for whoever has one: without the data key nobody can make a marker
+  that says something else. A store's marker has none, since a store has no data key; those of its journals say the same.
 
 Block, 512 bytes, twice::
 
@@ -22,19 +24,30 @@ Block, 512 bytes, twice::
         60     4  reserved          0
         64    64  cluster           cluster id, zero-padded UTF-8; empty for a store and the agent
        128    16  key_check         check value of the current data key; zeros for a store
-       144   336  reserved          zeros
+       144   304  reserved          zeros
+       448    32  authenticator     HMAC-SHA-256 of bytes 0 to 447, keyed from the data key; zeros for a store
        480    32  digest            SHA-256 of bytes 0 to 479
 """
 
 import hashlib
+import hmac
 from enum import IntEnum
 from typing import NamedTuple
 
-from rap_journal.errors import DamageError, FormatTooNew
+from rap_journal.errors import DamageError, FormatTooNew, KeyTampered
 from rap_journal.filesystem import Directory
-from rap_journal.format import FORMAT_LEVEL, FORMAT_VERSION, MARKER_BLOCK, MARKER_BLOCK_BYTES, MARKER_DIGESTED_BYTES, MARKER_MAGIC
+from rap_journal.format import (
+    FORMAT_LEVEL_BEFORE,
+    FORMAT_VERSION,
+    MARKER_AUTHENTICATED_BYTES,
+    MARKER_BLOCK,
+    MARKER_BLOCK_BYTES,
+    MARKER_DIGESTED_BYTES,
+    MARKER_MAGIC,
+)
 from rap_journal.layout import MARKER
 from rap_journal.sealed_files import install_file
+from rap_journal.sealing import KeyRing, Purpose
 
 
 class MarkerKind(IntEnum):
@@ -67,8 +80,9 @@ class Marker(NamedTuple):
     cluster: str = ""
     key_generation: int = 0
     key_check: bytes = bytes(16)
-    format_level: int = FORMAT_LEVEL
+    format_level: int = FORMAT_LEVEL_BEFORE
     serial: int = 1
+    authenticator: bytes = bytes(32)
 
 
 class MarkerRead(NamedTuple):
@@ -82,9 +96,24 @@ def encode_marker(marker: Marker) -> bytes:
     """The file's 1024 bytes."""
     block = MARKER_BLOCK.pack(
         MARKER_MAGIC, FORMAT_VERSION, marker.kind, marker.provider, marker.key_generation, marker.journal_id, marker.store_id,
-        marker.format_level, 0, marker.serial, 0, b"", marker.cluster.encode(), marker.key_check, b"", b"",
+        marker.format_level, 0, marker.serial, 0, b"", marker.cluster.encode(), marker.key_check, b"", marker.authenticator, b"",
     )[:MARKER_DIGESTED_BYTES]  # fmt: skip
     return (block + hashlib.sha256(block).digest()) * 2
+
+
+def sealed_marker(marker: Marker, keys: KeyRing) -> Marker:
+    """`marker` with its authenticator, under the generation that it names."""
+    return marker._replace(authenticator=_authenticator(marker, keys))
+
+
+def require_authentic(marker: Marker, keys: KeyRing, path: str) -> None:
+    """Raise `KeyTampered` unless whoever made `marker` had the data key that it names. `path` is for messages."""
+    if not hmac.compare_digest(marker.authenticator, _authenticator(marker, keys)):
+        raise KeyTampered(
+            f"{path} was not written by whoever holds the key of this journal; nothing was opened. Find out who changed it, then restore it.",
+            file=path,
+            reason="marker_tampered",
+        )
 
 
 def write_marker(directory: Directory, temporary: Directory, marker: Marker) -> None:
@@ -117,7 +146,7 @@ def _decode_block(block: bytes, path: str) -> Marker | None:
         return None
     (
         magic, version, kind, provider, generation, journal_id, store_id, level, zero_1, serial, zero_2, zero_3, cluster, key_check,
-        zero_4, _digest,
+        zero_4, authenticator, _digest,
     ) = MARKER_BLOCK.unpack(block)  # fmt: skip
     if magic != MARKER_MAGIC:
         return None
@@ -127,4 +156,10 @@ def _decode_block(block: bytes, path: str) -> Marker | None:
             f"{path} has marker format {version}; it was left alone. Use a later release.", file=path, reason="marker_version"
         )
     name = cluster.rstrip(b"\0").decode("utf-8", "replace")
-    return Marker(MarkerKind(kind), ProviderKind(provider), journal_id, store_id, name, generation, key_check, level, serial)
+    return Marker(
+        MarkerKind(kind), ProviderKind(provider), journal_id, store_id, name, generation, key_check, level, serial, authenticator
+    )
+
+
+def _authenticator(marker: Marker, keys: KeyRing) -> bytes:
+    return keys.authenticate(Purpose.MARKER, marker.key_generation, encode_marker(marker)[:MARKER_AUTHENTICATED_BYTES])

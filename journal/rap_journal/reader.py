@@ -24,9 +24,10 @@ from rap_journal.checkpoints import LoadedCheckpoint, list_checkpoints, load_che
 from rap_journal.errors import DamageError, HistoryGone, NoSuchRecord, StateStoreError
 from rap_journal.filesystem import Directory, File
 from rap_journal.folders import JournalFolders
+from rap_journal.format_levels import require_known_segments
 from rap_journal.frames import Frame
 from rap_journal.inventory import Inventory, take_inventory
-from rap_journal.journal import Keys, Setup, open_key_ring
+from rap_journal.journal import Keys, Setup, read_keys
 from rap_journal.layout import WITNESS
 from rap_journal.ledger import list_ledger, read_ledger
 from rap_journal.markers import read_marker
@@ -73,8 +74,7 @@ class JournalReader:
         """
         opened: Directory | JournalFolders | Self = root
         try:
-            marker = read_marker(root).marker
-            keys = Keys(marker, open_key_ring(root, setup, marker))
+            keys = read_keys(root, setup)
             opened = folders = JournalFolders.open(root, setup.specs, may_repair=False)
             opened = reader = cls(folders, setup, keys)
             reader.refresh(live=live)
@@ -86,6 +86,9 @@ class JournalReader:
     def refresh(self, *, live: bool) -> None:
         """Fix a new horizon at what is durable now."""
         root, journal_id = self.folders.root, self.keys.marker.journal_id
+        if read_marker(root).marker != self.keys.marker:
+            # The writer took a new data key or raised the level; what it writes now may need that.
+            self.keys = read_keys(root, self._setup)
         self.slot = require_slot(read_witness(root), journal_id, f"{root.name}/{WITNESS}")
         self._hold_files(journal_id)
         walk = self._walk(self.slot.point.lsn)
@@ -208,6 +211,7 @@ class JournalReader:
         self._hold(self.inventory)
 
     def _hold(self, inventory: Inventory) -> None:
+        require_known_segments(inventory, self._setup.levels, self.folders.journal.name)
         wanted = {segment.name for segment in inventory.chain}
         for name in set(self._files) - wanted:
             self._files.pop(name).close()

@@ -7,7 +7,9 @@ Rules this file keeps (FORMAT.md, "Recovery", has the reasons):
 - Bytes that have no copy in quarantine yet, for want of space, are not truncated: they wait in place, beyond the valid end.
 - The last frame may be valid in the page cache only. It is written again and synced before anything is built on it.
 - A failing disk is never a reason to cut more.
-- What is kept twice, marker and key file, is written again from its whole copy.
+- A marker is durable before anything is written that it stands for. One that is behind the segments was put there by somebody, or
+  its writing was never synced: it is written again.
+- What is kept twice, marker and key files, is written again from its whole copy.
 
 Example::
 
@@ -19,22 +21,24 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from rap_journal.errors import DamageError
 from rap_journal.filesystem import Directory
 from rap_journal.folders import JournalFolders
 from rap_journal.inventory import Inventory, SegmentFile
-from rap_journal.key_files import KeyFile, key_file_bytes, read_key_file
-from rap_journal.layout import MARKER, keys_name
-from rap_journal.markers import read_marker, write_marker
+from rap_journal.key_files import key_file_bytes
+from rap_journal.key_generations import copies_to_repair, drop_unnamed
+from rap_journal.layout import MARKER, WITNESS, keys_name
+from rap_journal.markers import Marker, read_marker, sealed_marker, write_marker
 from rap_journal.quarantine import Piece, keep
 from rap_journal.recovery import Examined
 from rap_journal.recovery_plan import Verdict
 from rap_journal.recovery_report import Finding, RecoveryReport
 from rap_journal.scanner import Chain, Remnant
 from rap_journal.sealed_files import install_file
+from rap_journal.sealing import KeyRing
 from rap_journal.segments import Cut, Predecessor, SegmentHeader
 from rap_journal.space import is_no_space
 from rap_journal.walk import WalkEnd
+from rap_journal.witness import WitnessFile
 
 
 class Ready(NamedTuple):
@@ -90,22 +94,39 @@ def repair_closed(folders: JournalFolders, inventory: Inventory, *, quarantine_b
     return count
 
 
+def repair_marker(
+    folders: JournalFolders, marker: Marker, ring: KeyRing, key_folders: Sequence[str], inventory: Inventory, witness: WitnessFile
+) -> tuple[Marker, tuple[Finding, ...]]:
+    """Write the marker again where segments and witness are ahead of it, and drop key files that nothing names.
+
+    Returns the marker that holds, under whose generation `ring` seals from now on, and what was found.
+    """
+    newer = _at_least(marker, ring, inventory, witness)
+    ring.use(newer.key_generation)
+    try:
+        if newer != marker:
+            write_marker(folders.root, folders.temporary, newer)
+        drop_unnamed(folders, key_folders, newer.key_generation, inventory, witness)
+    except OSError as error:
+        # What the journal holds counts all the same, and the next opening tries again.
+        if not is_no_space(error):
+            raise
+    return newer, (_MARKER_BEHIND,) if newer != marker else ()
+
+
 def repair_copies(root: Directory, folders: JournalFolders, key_folders: Sequence[str]) -> tuple[Finding, ...]:
-    """Write the marker and the key file again where one of their two copies is damaged; what was found, in words."""
+    """Write marker and key files again where one of their two copies is damaged; what was found, in words."""
     repaired = []
     read = read_marker(root)
     try:
         if read.bad_blocks:
             repaired.append(MARKER)
             write_marker(root, folders.temporary, read.marker)
-        name = keys_name(read.marker.key_generation)
-        copies = {folder: _read_key_copy(root, folder, name) for folder in key_folders if root.status(folder) is not None}
-        whole = next((copy for copy in copies.values() if copy is not None), None)
-        for folder, copy in copies.items():
-            if copy is None and whole is not None:
-                repaired.append(f"{folder}/{name}")
-                with root.directory(folder) as into:
-                    install_file(folders.temporary, into, name, key_file_bytes(whole))
+        for folder, whole in copies_to_repair(root, key_folders):
+            name = keys_name(whole.key_generation)
+            repaired.append(f"{folder}/{name}")
+            with root.directory(folder) as into:
+                install_file(folders.temporary, into, name, key_file_bytes(whole))
     except OSError as error:
         # The other copy serves, and the next opening tries again.
         if not is_no_space(error):
@@ -114,12 +135,29 @@ def repair_copies(root: Directory, folders: JournalFolders, key_folders: Sequenc
     return tuple(Finding(Verdict.GAP, file, 0, 0, 0, 0, 0, (), "damaged_copy", done, advice) for file in repaired)
 
 
-def _read_key_copy(root: Directory, folder: str, name: str) -> KeyFile | None:
-    try:
-        with root.directory(folder) as opened:
-            return read_key_file(opened, name)
-    except (DamageError, FileNotFoundError):
-        return None
+def doubts_about(witness: WitnessFile, last_lsn: int) -> tuple[Finding, ...]:
+    """What a bad slot means: a crash while it was written, if the journal goes beyond the other one; else nobody knows."""
+    slot = witness.newest
+    if not witness.bad_slots or slot is None or last_lsn > slot.point.lsn:
+        return ()
+    return (
+        Finding(
+            Verdict.GAP, WITNESS, 0, 0, 0, 0, 0, (), "bad_slot", "floors may be lost: the state counts as restored, not validated.",
+            "Have the control plane validate this node.",
+        ),
+    )  # fmt: skip
+
+
+def _at_least(marker: Marker, ring: KeyRing, inventory: Inventory, witness: WitnessFile) -> Marker:
+    """`marker`, but never behind what segments and witness name: a marker is durable before anything is written that it stands for."""
+    headers = [file.header for file in inventory.chain]
+    level = max([marker.format_level, *(header.format_level for header in headers)])
+    named = {header.key_generation for header in headers} | {slot.key_generation for slot in witness.slots}
+    generation = max({marker.key_generation} | (named & ring.generations))
+    if (level, generation) == (marker.format_level, marker.key_generation):
+        return marker
+    serial, key_check = marker.serial + 1, ring.check_value(generation)
+    return sealed_marker(marker._replace(format_level=level, key_generation=generation, key_check=key_check, serial=serial), ring)
 
 
 def _has_copy(folders: JournalFolders, file: SegmentFile, successor: SegmentHeader, bytes_max: int) -> bool:
@@ -159,3 +197,10 @@ def _rewrite_last_frame(folders: JournalFolders, end: WalkEnd) -> None:
     with folders.journal.open(end.file.name, writable=True) as file:
         file.write_at(frame.offset, end.data[frame.offset : frame.end])
         file.sync()
+
+
+_MARKER_BEHIND = Finding(
+    Verdict.GAP, MARKER, 0, 0, 0, 0, 0, (), "marker_behind", "an older marker stood there; it is written again as the segments have it.",
+    "Find out who replaced it.",
+)  # fmt: skip
+"""Segments or witness name a later level or key generation than the marker, which was durable before they were written."""

@@ -87,13 +87,15 @@ def encode_sealed_file(name: str, header: SealedHeader, content: bytes, keys: Ke
         raise MisuseError(
             f"{len(content)} bytes are more than a sealed file may hold; {name} was not written.", file=name, reason="too_large"
         )
+    # Read once: a rotation may come in between, and header and seal must name one generation.
+    generation = keys.current
     packed = zlib.compress(content, 1)
     flags, body = (FLAG_COMPRESSED, packed) if len(packed) < len(content) else (0, content)
     head = SEALED_HEADER.pack(
-        SEALED_MAGIC, FORMAT_VERSION, PURPOSE_NUMBERS[header.purpose], header.state_class, keys.current, header.journal_id, header.lsn,
+        SEALED_MAGIC, FORMAT_VERSION, PURPOSE_NUMBERS[header.purpose], header.state_class, generation, header.journal_id, header.lsn,
         header.epoch, flags, header.chain_digest, header.fold_set, 0, len(body) + TAG_BYTES, len(content), salt, b"",
     )  # fmt: skip
-    sealed = keys.seal(header.purpose, keys.current, salt, head + name.encode(), body)
+    sealed = keys.seal(header.purpose, generation, salt, head + name.encode(), body)
     whole = head + sealed
     return whole + hashlib.sha256(whole).digest()
 

@@ -40,6 +40,7 @@ class Purpose(Enum):
     IDENTITY = b"identity"
     WITNESS = b"witness"
     LEDGER = b"ledger"
+    MARKER = b"marker"
 
 
 class SealBroken(StateStoreError):
@@ -64,6 +65,30 @@ class KeyRing:
     def __repr__(self) -> str:
         return f"KeyRing(generations={sorted(self._keys)}, current={self.current})"
 
+    @property
+    def generations(self) -> frozenset[int]:
+        """Generations whose keys are here."""
+        return frozenset(self._keys)
+
+    def add(self, generation: int, data_key: bytes) -> None:
+        """Take the key of a further generation; it becomes the current one with `use`."""
+        self._keys[generation] = data_key
+
+    def use(self, generation: int) -> None:
+        """Seal with this generation from now on."""
+        assert generation in self._keys, "a generation that is used has a key"
+        self.current = generation
+
+    def check_value(self, generation: int) -> bytes:
+        """The key check value of a generation."""
+        return key_check_value(self._data_key(generation), self._journal_id)
+
+    def authenticate(self, purpose: Purpose, generation: int, content: bytes) -> bytes:
+        """HMAC-SHA-256 of `content` under the purpose's key. Raises `KeyUnavailable` for an unknown generation."""
+        code = hmac.HMAC(self._purpose_key(purpose, generation), hashes.SHA256())
+        code.update(content)
+        return code.finalize()
+
     def segment_cipher(self, generation: int, salt: bytes, header_digest: bytes) -> AESGCM:
         """The cipher of one segment, bound to the digest of its whole header. Raises `KeyUnavailable` for an unknown generation."""
         return AESGCM(self._derive(Purpose.SEGMENT, generation, salt, header_digest))
@@ -81,11 +106,14 @@ class KeyRing:
             raise SealBroken(f"a {purpose.value.decode()} does not unseal", reason="seal_broken") from None
 
     def _derive(self, purpose: Purpose, generation: int, salt: bytes, context: bytes) -> bytes:
+        return hkdf(self._purpose_key(purpose, generation), salt, context)
+
+    def _purpose_key(self, purpose: Purpose, generation: int) -> bytes:
         key = self._purposes.get((generation, purpose))
         if key is None:
             key = hkdf(self._data_key(generation), self._journal_id, b"rap/v1 " + purpose.value)
             self._purposes[generation, purpose] = key
-        return hkdf(key, salt, context)
+        return key
 
     def _data_key(self, generation: int) -> bytes:
         key = self._keys.get(generation)

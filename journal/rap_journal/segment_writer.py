@@ -22,9 +22,9 @@ from typing import NamedTuple
 
 from rap_journal.errors import NoSpace
 from rap_journal.filesystem import Directory, File
-from rap_journal.format import FRAME_OVERHEAD_BYTES, SALT_BYTES, SEGMENT_HEADER_BYTES, TAG_BYTES
+from rap_journal.format import FORMAT_LEVEL_BEFORE, FRAME_OVERHEAD_BYTES, SALT_BYTES, SEGMENT_HEADER_BYTES, TAG_BYTES
 from rap_journal.frames import FrameCodec
-from rap_journal.layout import SPARE, segment_name
+from rap_journal.layout import NEXT, SPARE, segment_name
 from rap_journal.limits import PREPARE_BYTES, RESERVE_BYTES
 from rap_journal.scanner import Chain
 from rap_journal.sealing import KeyRing
@@ -32,17 +32,17 @@ from rap_journal.segments import Cut, Predecessor, SegmentHeader, encode_segment
 from rap_journal.space import is_all_zero, make_zero_filled, no_space_means, write_zeros
 from rap_journal.values import Epoch, SegmentNumber
 
-_NEXT = "next"
 _FRAME_SLACK_BYTES = FRAME_OVERHEAD_BYTES + TAG_BYTES + 8
 
 
 class WriterIdentity(NamedTuple):
-    """What stands in every segment header that this opening writes."""
+    """What stands in every segment header that this opening writes; the level only ever rises, from one segment to the next."""
 
     journal_id: bytes
     cluster: str
     incarnation: bytes
     epoch: Epoch
+    format_level: int = FORMAT_LEVEL_BEFORE
 
 
 class Place(NamedTuple):
@@ -147,6 +147,11 @@ class SegmentWriter:
             self._predecessor = self._as_predecessor()
             self._cut = Cut()
 
+    def raise_level(self, format_level: int) -> None:
+        """Write at this level from the next segment on."""
+        assert self._file is None, "the active segment is closed first"
+        self._identity = self._identity._replace(format_level=format_level)
+
     def abandon(self) -> None:
         """Close without touching the disk."""
         file, self._file = self._file, None
@@ -197,8 +202,8 @@ class SegmentWriter:
         size = max(min(PREPARE_BYTES, self._limit), size_min)
         try:
             with no_space_means(self._identity.cluster, "next segment"):
-                make_zero_filled(self._folder, _NEXT, size).close()
-            return _NEXT, size
+                make_zero_filled(self._folder, NEXT, size).close()
+            return NEXT, size
         except NoSpace:
             spare = self._folder.status(SPARE)
             if not privileged or spare is None or spare.size < size_min - self._reserve:
@@ -221,6 +226,7 @@ class SegmentWriter:
             last_strict_lsn=self.chain.last_strict_lsn,
             predecessor=self._predecessor,
             cut=self._cut,
+            format_level=identity.format_level,
         )
         encoded = encode_segment_header(header)
         with self._folder.open(name, writable=True) as file:

@@ -30,6 +30,7 @@ from rap_journal.errors import (
 )
 from rap_journal.filesystem import Directory, read_whole
 from rap_journal.format import MARKER_BLOCK_BYTES, MARKER_DIGESTED_BYTES, SEGMENT_HEADER_BYTES, WITNESS_SLOT_BYTES
+from rap_journal.format_levels import LEVELS, FormatLevels, require_known
 from rap_journal.key_files import KeyFile, read_key_file
 from rap_journal.layout import (
     MARKER,
@@ -66,10 +67,12 @@ class JournalShape(NamedTuple):
     Attributes:
         specs: its state classes.
         key_folders: names of the folders that each hold a copy of the key file.
+        levels: format levels that are known.
     """
 
     specs: Sequence[ClassSpec]
     key_folders: Sequence[str]
+    levels: FormatLevels = LEVELS
 
 
 class Findings:
@@ -156,8 +159,8 @@ def damage_to(spec: ClassSpec) -> Severity:
     return Severity.CACHE_DAMAGE if spec.durability is Durability.CACHE else Severity.DAMAGE
 
 
-def check_marker(root: Directory, findings: Findings) -> Marker | None:
-    """Check both blocks of a marker and return what it says, or None where neither block does."""
+def check_marker(root: Directory, findings: Findings, levels: FormatLevels = LEVELS) -> Marker | None:
+    """Check both blocks of a marker and return what it says, or None where neither block does, or its level is not known."""
     path = path_of(root, MARKER)
     with findings.noting(path, Severity.DAMAGE):
         data = read_whole(root, MARKER, 2 * MARKER_BLOCK_BYTES)
@@ -170,7 +173,9 @@ def check_marker(root: Directory, findings: Findings) -> Marker | None:
                 findings.add(path, "bad_block", Severity.DAMAGE, offset=index * MARKER_BLOCK_BYTES)
         if not any(bad) and blocks[0] != blocks[1]:
             findings.add(path, "blocks_differ", Severity.DAMAGE, offset=MARKER_BLOCK_BYTES)
-        return read_marker(root).marker
+        marker = read_marker(root).marker
+        require_known(marker.format_level, levels, path)
+        return marker
     return None
 
 

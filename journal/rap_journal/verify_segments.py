@@ -21,6 +21,7 @@ from typing import NamedTuple
 from rap_journal.errors import DamageError, KeyUnavailable
 from rap_journal.filesystem import Directory
 from rap_journal.format import SEGMENT_HEADER_BYTES
+from rap_journal.format_levels import require_known_segments
 from rap_journal.frames import Frame, FrameHeader, read_header
 from rap_journal.inventory import Inventory, SegmentFile, take_inventory
 from rap_journal.limits import FRAME_BYTES_MAX, SEGMENT_BYTES_MAX
@@ -69,6 +70,7 @@ class SegmentsSeen(NamedTuple):
         heads: every strict record's head, by class, where seals were opened.
         is_cut_to_length: whether the last segment ends with its last frame, as after a clean close.
         segment_count, frame_count: how many were judged.
+        format_level, key_generation: the highest that a segment names; 0 where there are none.
     """
 
     first_lsn: int
@@ -81,6 +83,8 @@ class SegmentsSeen(NamedTuple):
     is_cut_to_length: bool
     segment_count: int
     frame_count: int
+    format_level: int
+    key_generation: int
 
 
 def check_segments(folder: Directory, look: Look, expected: Expected, history_floor: Callable[[], int]) -> SegmentsSeen:
@@ -90,6 +94,7 @@ def check_segments(folder: Directory, look: Look, expected: Expected, history_fl
     """
     assert look.journal_id is not None
     inventory = take_inventory(folder, look.journal_id)
+    require_known_segments(inventory, look.shape.levels, folder.name)
     floor = history_floor()
     _note_strays(folder, look, inventory)
     horizon = _fix_horizon(folder, inventory, expected.vouched_lsn) if look.live else None
@@ -155,6 +160,8 @@ class _Reading:
             self._is_cut_to_length,
             len(inventory.chain),
             self._frame_count,
+            max((file.header.format_level for file in inventory.chain), default=0),
+            max((file.header.key_generation for file in inventory.chain), default=0),
         )
 
     def _check_link(self, file: SegmentFile) -> None:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from rap_journal.clock import Clock
 from rap_journal.errors import DamageError, MisuseError, StateStoreError
 from rap_journal.filesystem import Directory
+from rap_journal.fold_sets import FoldSet
 from rap_journal.journal import Journal, Setup
 from rap_journal.key_files import KeyProvider
 from rap_journal.layout import AGENT as AGENT_FOLDER
@@ -169,14 +170,14 @@ def make_agent(
 def cluster_setup(keys: KeyProvider, randomness: Randomness, policy: Policy) -> Setup:
     """How a cluster's journal is opened."""
     return Setup(
-        CLUSTER_CLASSES, ("identity", "trust"), keys, randomness, FOLD_SET, policy.segment_bytes_max, policy.quarantine_bytes_max,
+        CLUSTER_CLASSES, ("identity", "trust"), keys, randomness, FoldSet(FOLD_SET), policy.segment_bytes_max, policy.quarantine_bytes_max,
         policy.batch_delay_ms,
     )  # fmt: skip
 
 
 def agent_setup(keys: KeyProvider, randomness: Randomness) -> Setup:
     """How the agent's own journal is opened."""
-    return Setup(AGENT_CLASSES, ("agent", "quarantine"), keys, randomness, FOLD_SET)
+    return Setup(AGENT_CLASSES, ("agent", "quarantine"), keys, randomness, FoldSet(FOLD_SET))
 
 
 def _is_cluster_id(name: str) -> bool:

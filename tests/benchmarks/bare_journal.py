@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rap_journal.fold_sets import FoldSet
 from rap_journal.journal import Journal, Setup
 from rap_journal.markers import Marker, MarkerKind
 from rap_journal.os_filesystem import OsFileSystem
@@ -48,7 +49,7 @@ def make_bare_journal(folder: Path) -> Journal:
     """A new journal of two classes, one strict and one sync, in `folder`."""
     provider = FileKeyProvider(folder / "key")
     provider.provision(secrets.token_bytes)
-    setup = Setup((TRUST, HEALTH), ("trust",), provider, secrets.token_bytes, fold_set=1)
+    setup = Setup((TRUST, HEALTH), ("trust",), provider, secrets.token_bytes, fold_set=FoldSet(1))
     path, filesystem = str(folder / "journal"), OsFileSystem()
     marker = Marker(MarkerKind.CLUSTER, provider.kind, secrets.token_bytes(16), secrets.token_bytes(16), "bench")
     Journal.create(filesystem.open_root(path, create=True), marker, setup, {TRUST.number: None, HEALTH.number: None}, None, 0)

@@ -1,4 +1,4 @@
-"""Makes the golden files of the journal's format 1: one cluster's folder as a crash left it, and the same one after recovery.
+"""Makes the golden files of the journal's format 1: one cluster's folder as a crash left it, after recovery, and with a second data key.
 
 They were made once and are kept for good: every later release must read them. Making them again is for a new format, in a folder of
 its own, or for trying out what a change would do:
@@ -18,6 +18,7 @@ from typing import Any
 
 from rap_journal.checkpoints import Anchor, ClassContent
 from rap_journal.filesystem import Directory
+from rap_journal.fold_sets import FoldSet
 from rap_journal.inventory import take_inventory
 from rap_journal.journal import Journal, Setup, write_checkpoint_set
 from rap_journal.ledger import keep_in_ledger
@@ -37,7 +38,7 @@ from tests.journal.independent_reader import IndependentReader, plain
 KEY_ENCRYPTION_KEY = bytes(range(0x80, 0xA0))
 JOURNAL_ID = bytes.fromhex("676f6c64656e206a6f75726e616c2031")
 STORE_ID = bytes.fromhex("676f6c64656e2073746f726520202031")
-FOLD_SET = 1
+FOLD_SET = FoldSet(1)
 LINE_LENGTH_MAX = 480
 KIND = 1000
 """Ignorable kinds, so that these files can be opened by any release, whatever its own kinds mean."""
@@ -138,7 +139,7 @@ class Writer:
 
 
 def make(place: Path) -> dict[str, VerifyReport]:
-    """Make the folders `torn` and `closed` below `place`; returns what verification says of them."""
+    """Make the folders `torn`, `closed` and `rotated` below `place`; returns what verification says of them."""
     clock = ManualClock()
     randomness = SeededRandomness("golden format 1")
     setup = Setup(SPECS, SHAPE.key_folders, GoldenProvider(), randomness, FOLD_SET, segment_bytes_max=4096)
@@ -151,9 +152,12 @@ def make(place: Path) -> dict[str, VerifyReport]:
     shutil.copytree(place / "closed", place / "torn")
     clock.reboot(down_seconds=60)
     second_life(Writer(filesystem.open_root(str(place / "closed")), setup, clock), randomness)
+    shutil.copytree(place / "closed", place / "rotated")
+    clock.reboot(down_seconds=60)
+    third_life(Writer(filesystem.open_root(str(place / "rotated")), setup, clock))
     return {
         state: verify_journal(filesystem.open_root(str(place / state)), SHAPE, live=False, keys=GoldenProvider())
-        for state in ("torn", "closed")
+        for state in ("torn", "closed", "rotated")
     }
 
 
@@ -195,6 +199,16 @@ def second_life(writer: Writer, randomness: SeededRandomness) -> None:
         randomness=SeededRandomness("golden ledger"),
     )  # fmt: skip
     journal.close()
+
+
+def third_life(writer: Writer) -> None:
+    """A new data key: what was written before it, and after it; a checkpoint set under it, a clean close."""
+    writer.write(TRUST, ["bundle", 3])
+    writer.journal.rotate_data_key()
+    writer.write(HEALTH, ["sealed under the second generation"])
+    writer.write(TRUST, ["bundle", 4])
+    writer.checkpoint()
+    writer.journal.close()
 
 
 def tear_last_frame(folder: Path) -> None:

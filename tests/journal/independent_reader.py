@@ -53,7 +53,8 @@ class IndependentReader:
         self.files = files
         self.marker = self.read_marker()
         self.journal_id = bytes.fromhex(self.marker["journal_id"][2:-1])
-        self.data_key = self.open_key_file(key_encryption_key)
+        self.data_keys = self.open_key_files(key_encryption_key)
+        self.check_authenticator()
         self.heads: dict[int, tuple[int, bytes, int]] = {}
 
     def describe(self) -> dict[str, Any]:
@@ -62,7 +63,7 @@ class IndependentReader:
         assert [[number, *plain(head)] for number, head in sorted(self.heads.items())] == witness["heads"]
         return {
             "marker": self.marker,
-            "data_key": plain(self.data_key),
+            "data_keys": {str(generation): plain(key) for generation, key in sorted(self.data_keys.items())},
             "witness": witness,
             "segments": segments,
             "files": [self.read_sealed(name) for name in sorted(self.files) if name.count("/") and self.is_sealed(name)],
@@ -75,7 +76,7 @@ class IndependentReader:
     def read_marker(self) -> dict[str, Any]:  # 5
         data = self.files["MARKER"]
         assert len(data) == 1024 and data[:512] == data[512:]
-        fields = unpack("8sHBBI16s16sHHIII 64s16s336s32s", data)
+        fields = unpack("8sHBBI16s16sHHIII 64s16s304s32s32s", data)
         (
             magic,
             version,
@@ -92,6 +93,7 @@ class IndependentReader:
             cluster,
             key_check,
             zeros,
+            _,
             digest,
         ) = fields
         assert (magic, version, digest) == (b"RAPMARK1", 1, sha(data[:480])) and not any(zeros)
@@ -100,23 +102,34 @@ class IndependentReader:
             "format_level": level, "serial": serial, "cluster": text(cluster), "key_check": plain(key_check),
         }  # fmt: skip
 
-    def open_key_file(self, key_encryption_key: bytes) -> bytes:  # 4 and 6
-        copies = [data for name, data in self.files.items() if "/keys-" in name]
+    def check_authenticator(self) -> None:  # 4 and 5
+        data = self.files["MARKER"]
+        assert hmac.digest(self.purpose_key(b"marker", self.marker["key_generation"]), data[:448], "sha256") == data[448:480]
+
+    def open_key_files(self, key_encryption_key: bytes) -> dict[int, bytes]:  # 6
+        names = {name.split("/")[1] for name in self.files if "/keys-" in name}
+        return dict(self.open_key_file(key_encryption_key, name) for name in names)
+
+    def open_key_file(self, key_encryption_key: bytes, name: str) -> tuple[int, bytes]:  # 4 and 6
+        copies = [data for path, data in self.files.items() if path.endswith("/" + name)]
         data = copies[0]
         assert len(copies) == 2 and copies[1] == data and data[-32:] == sha(data[:-32])
         magic, version, slots, generation, journal_id, key_check = unpack("8sHHI16s16s", data)
         assert (magic, version, slots, len(data)) == (b"RAPKEYS1", 1, 1, 256)
         provider, kdf, _, _, _, salt, wrapped = unpack("HHIII32s48s", data, 64)
-        assert (kdf, journal_id, plain(key_check)) == (0, self.journal_id, self.marker["key_check"])
+        assert (kdf, journal_id, name) == (0, self.journal_id, f"keys-{generation:08}")
+        assert generation != self.marker["key_generation"] or plain(key_check) == self.marker["key_check"]
         place = b"rap/v1 key slot" + journal_id + struct.pack("<IH", generation, provider)
         data_key = AESGCM(hkdf(key_encryption_key, salt, b"rap/v1 wrap")).decrypt(ZEROS_12, wrapped, place)
         assert key_check == hkdf(data_key, journal_id, b"rap/v1 key check")[:16]
         assert hmac.digest(hkdf(data_key, journal_id, b"rap/v1 slots"), data[:-64], "sha256") == data[-64:-32]
-        return data_key
+        return generation, data_key
 
-    def unseal(self, purpose: bytes, salt: bytes, associated: bytes, sealed: bytes) -> bytes:  # 4
-        purpose_key = hkdf(self.data_key, self.journal_id, b"rap/v1 " + purpose)
-        return AESGCM(hkdf(purpose_key, salt, b"")).decrypt(ZEROS_12, sealed, associated)
+    def purpose_key(self, purpose: bytes, generation: int) -> bytes:  # 4
+        return hkdf(self.data_keys[generation], self.journal_id, b"rap/v1 " + purpose)
+
+    def unseal(self, purpose: bytes, generation: int, salt: bytes, associated: bytes, sealed: bytes) -> bytes:  # 4
+        return AESGCM(hkdf(self.purpose_key(purpose, generation), salt, b"")).decrypt(ZEROS_12, sealed, associated)
 
     def read_witness(self) -> dict[str, Any]:  # 10
         data = self.files["WITNESS"]
@@ -138,14 +151,14 @@ class IndependentReader:
             segment,
             offset,
             epoch,
-            _,
+            generation,
             last_strict,
             _,
             salt,
         ) = fields
         assert (version, journal_id, slots[sequence % 2]) == (1, self.journal_id, slot)
         assert not any(slot[152 + sealed_bytes : 4080])
-        heads, floors = cbor2.loads(self.unseal(b"witness", salt, slot[:152], slot[152 : 152 + sealed_bytes]))
+        heads, floors = cbor2.loads(self.unseal(b"witness", generation, salt, slot[:152], slot[152 : 152 + sealed_bytes]))
         return {
             "sequence": sequence, "incarnation": plain(incarnation), "lsn": lsn, "digest": plain(digest), "segment": segment, "offset": offset,
             "epoch": epoch, "last_strict_lsn": last_strict, "heads": plain(heads), "floors": plain(floors),
@@ -189,8 +202,7 @@ class IndependentReader:
 
     def read_frames(self, name: str, header: dict[str, Any], end: int) -> tuple[list[dict[str, Any]], int, bytes, int]:  # 8
         data, salt = self.files[name][:end], bytes.fromhex(header["salt"][2:-1])
-        purpose_key = hkdf(self.data_key, self.journal_id, b"rap/v1 segment")
-        cipher = AESGCM(hkdf(purpose_key, salt, sha(data[:512])))
+        cipher = AESGCM(hkdf(self.purpose_key(b"segment", header["key_generation"]), salt, sha(data[:512])))
         last_lsn, digest, last_strict, offset, frames = (
             header["first_lsn"] - 1,
             sha(data[:512])[:16],
@@ -244,8 +256,8 @@ class IndependentReader:
     def read_sealed(self, path: str) -> dict[str, Any]:  # 11
         data, name = self.files[path], path.split("/")[1]
         (
-            magic, version, purpose, state_class, _, journal_id, lsn, epoch, flags, chain_digest, fold_set, _, stored_bytes, content_bytes,
-            salt, _,
+            magic, version, purpose, state_class, generation, journal_id, lsn, epoch, flags, chain_digest, fold_set, _, stored_bytes,
+            content_bytes, salt, _,
         ) = unpack("8sHBBI16sQII16sIIQQ32s8s", data)  # fmt: skip
         assert (magic, version, journal_id, stored_bytes) == (b"RAPSEAL1", 1, self.journal_id, len(data) - 160)
         assert data[-32:] == sha(data[:-32])
@@ -254,7 +266,7 @@ class IndependentReader:
         else:
             assert name == (f"checkpoint-{lsn:016}" if purpose == 1 else f"document-{salt[:16].hex()}")
         word = (b"", b"checkpoint", b"document", b"identity", b"ledger")[purpose]
-        content = self.unseal(word, salt, data[:128] + name.encode(), data[128:-32])
+        content = self.unseal(word, generation, salt, data[:128] + name.encode(), data[128:-32])
         content = zlib.decompress(content) if flags & 1 else content
         assert len(content) == content_bytes
         if purpose == 4:
@@ -262,7 +274,7 @@ class IndependentReader:
         else:
             shown = plain(cbor2.loads(content) if purpose == 1 else content)
         return {
-            "path": path, "purpose": purpose, "class": state_class, "lsn": lsn, "epoch": epoch, "flags": flags,
+            "path": path, "purpose": purpose, "class": state_class, "key_generation": generation, "lsn": lsn, "epoch": epoch, "flags": flags,
             "chain_digest": plain(chain_digest), "fold_set": fold_set, "content": shown,
         }  # fmt: skip
 

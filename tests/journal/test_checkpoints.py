@@ -19,6 +19,7 @@ from rap_journal.checkpoints import (
 )
 from rap_journal.errors import DamageError
 from rap_journal.filesystem import read_whole
+from rap_journal.fold_sets import FoldSet
 from rap_journal.folders import JournalFolders
 from rap_journal.layout import checkpoint_name
 from rap_journal.payload import StrictHead
@@ -30,6 +31,7 @@ from rap_journal.values import ClassSpec
 from tests.journal.segment_kit import flip
 from tests.journal.workbench import HEALTH, IDENTITY, JOURNAL_ID, PATH, PEERS, SPECS, TRUST, new_journal, open_journal, tree
 
+FOLDS = FoldSet(1)
 RING = KeyRing(JOURNAL_ID, {1: b"k" * 32}, 1)
 ANCHOR = Anchor(41, 3, b"d" * 16)
 HEAD = StrictHead(40, b"h" * 16, 7)
@@ -55,14 +57,16 @@ def contents(value: Any = "value") -> dict[int, ClassContent]:
     }
 
 
-def write(folders: JournalFolders, anchor: Anchor = ANCHOR, *, fold_set: int = 1, value: Any = "value") -> int:
+def write(folders: JournalFolders, anchor: Anchor = ANCHOR, *, fold_set: FoldSet = FOLDS, value: Any = "value") -> int:
     return write_set(
         folders, SPECS, anchor, contents(value),
         journal_id=JOURNAL_ID, fold_set=fold_set, keys=RING, randomness=SeededRandomness(1),
     )  # fmt: skip
 
 
-def load(folders: JournalFolders, *, fold_set: int = 1, lsn_max: int | None = None) -> tuple[dict[int, int], list[BadCheckpoint]]:
+def load(
+    folders: JournalFolders, *, fold_set: FoldSet = FOLDS, lsn_max: int | None = None
+) -> tuple[dict[int, int], list[BadCheckpoint]]:
     """LSN of the checkpoint loaded for each class, and what could not be used."""
     loaded, bad = load_newest(folders, RING, JOURNAL_ID, SPECS, fold_set=fold_set, lsn_max=lsn_max)
     return {number: checkpoint.anchor.lsn for number, checkpoint in loaded.items()}, bad
@@ -74,7 +78,7 @@ def all_at(lsn: int) -> dict[int, int]:
 
 def test_a_set_reads_back_with_anchor_head_time_and_value(folders: JournalFolders) -> None:
     byte_count = write(folders)
-    loaded, bad = load_newest(folders, RING, JOURNAL_ID, SPECS, fold_set=1)
+    loaded, bad = load_newest(folders, RING, JOURNAL_ID, SPECS, fold_set=FoldSet(1))
     assert bad == []
     assert {number: checkpoint.anchor for number, checkpoint in loaded.items()} == dict.fromkeys(all_at(41), ANCHOR)
     assert {number: checkpoint.content for number, checkpoint in loaded.items()} == contents()
@@ -84,7 +88,7 @@ def test_a_set_reads_back_with_anchor_head_time_and_value(folders: JournalFolder
 
 def test_a_class_without_strict_records_keeps_no_head(folders: JournalFolders) -> None:
     write(folders)
-    loaded = load_checkpoint(folders.classes[PEERS.number], PEERS, 41, RING, JOURNAL_ID, fold_set=1)
+    loaded = load_checkpoint(folders.classes[PEERS.number], PEERS, 41, RING, JOURNAL_ID, fold_set=FoldSet(1))
     assert loaded.content.head == StrictHead()
 
 
@@ -118,9 +122,9 @@ def test_an_unreadable_one_is_passed_over_and_named(filesystem: MemoryFileSystem
 
 
 def test_one_that_was_made_by_other_folds_is_passed_over(folders: JournalFolders) -> None:
-    write(folders, EMPTY_ANCHOR, fold_set=2)
-    write(folders, fold_set=1)
-    lsns, bad = load(folders, fold_set=2)
+    write(folders, EMPTY_ANCHOR, fold_set=FoldSet(2))
+    write(folders, fold_set=FoldSet(1))
+    lsns, bad = load(folders, fold_set=FoldSet(2))
     assert lsns == all_at(0)
     assert {each.reason for each in bad} == {"other_folds"}
 
@@ -138,11 +142,11 @@ def test_a_class_whose_folder_is_missing_is_passed_over_by_writer_and_reader(fol
 )
 def test_a_checkpoint_in_another_place_is_foreign(folders: JournalFolders, spec: ClassSpec, lsn: int, journal_id: bytes) -> None:
     content = contents()[IDENTITY.number]
-    data = encode_checkpoint(IDENTITY, ANCHOR, content, journal_id=JOURNAL_ID, fold_set=1, keys=RING, salt=b"s" * 32)
+    data = encode_checkpoint(IDENTITY, ANCHOR, content, journal_id=JOURNAL_ID, fold_version=1, keys=RING, salt=b"s" * 32)
     folder = folders.classes[spec.number]
     install_file(folders.temporary, folder, checkpoint_name(lsn), data)
     with pytest.raises(DamageError) as caught:
-        load_checkpoint(folder, spec, lsn, RING, journal_id, fold_set=1)
+        load_checkpoint(folder, spec, lsn, RING, journal_id, fold_set=FoldSet(1))
     assert caught.value.reason == "foreign"
 
 
@@ -150,7 +154,7 @@ def test_a_checkpoint_sealed_with_another_key_does_not_unseal(folders: JournalFo
     write(folders)
     other = KeyRing(JOURNAL_ID, {1: b"x" * 32}, 1)
     with pytest.raises(SealBroken):
-        load_checkpoint(folders.classes[HEALTH.number], HEALTH, 41, other, JOURNAL_ID, fold_set=1)
+        load_checkpoint(folders.classes[HEALTH.number], HEALTH, 41, other, JOURNAL_ID, fold_set=FoldSet(1))
 
 
 def test_each_file_is_installed_then_read_back_past_the_cache(filesystem: MemoryFileSystem, folders: JournalFolders) -> None:

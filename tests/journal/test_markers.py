@@ -97,7 +97,7 @@ def test_a_missing_marker_is_not_found(root: Directory) -> None:
         (56, b"\x01"),
         (60, b"\x01"),
         (144, b"\x01"),
-        (479, b"\x01"),
+        (447, b"\x01"),
     ],
 )
 def test_a_marker_of_a_later_format_is_left_alone(root: Directory, offset: int, value: bytes) -> None:

@@ -8,6 +8,7 @@ from rap_journal.batches import Ticket
 from rap_journal.checkpoints import Anchor, ClassContent
 from rap_journal.errors import KeyLost, KeyUnavailable
 from rap_journal.filesystem import Directory, FileSystem, read_whole
+from rap_journal.fold_sets import FoldSet
 from rap_journal.inventory import take_inventory
 from rap_journal.journal import Journal, Setup, load_base, write_checkpoint_set
 from rap_journal.layout import JOURNAL, SPARE, parse_segment_name
@@ -113,7 +114,7 @@ def record_of(spec: ClassSpec, body: Any, **changes: Any) -> Record:
 
 def setup_of(**changes: Any) -> Setup:
     """A setup with the smallest segments, and randomness that repeats."""
-    plain_setup = Setup(SPECS, ("identity", "trust"), FixedProvider(), SeededRandomness(1), 1, segment_bytes_max=4096)
+    plain_setup = Setup(SPECS, ("identity", "trust"), FixedProvider(), SeededRandomness(1), FoldSet(1), segment_bytes_max=4096)
     return plain_setup._replace(**changes)
 
 
