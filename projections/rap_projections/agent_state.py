@@ -31,8 +31,22 @@ class AgentState:
 
     @property
     def is_writable(self) -> bool:
-        """False where the agent's journal was tampered with, so that it can only be read."""
+        """False where the agent's journal was tampered with, or holds records of a later release, so that it can only be read."""
         return self._core.journal.is_writable
+
+    @property
+    def is_too_new(self) -> bool:
+        """Whether it holds records of a later release."""
+        return self._core.journal.unknown is not None
+
+    @property
+    def format_level(self) -> int:
+        """The level at which its journal is written."""
+        return self._core.journal.format_level
+
+    def raise_level(self, level: int) -> None:
+        """Write at this level from now on. Raises what writing raises."""
+        self._core.journal.raise_level(level)
 
     @property
     def is_idle(self) -> bool:
@@ -77,7 +91,7 @@ class AgentState:
     def open(self) -> None:
         """Recover. What is lost is lost, and reported: it never blocks a cluster."""
         self._core.open()
-        for loss in self._core.journal.report.losses:
+        for loss in self._core.journal.report.losses if self.is_writable else ():
             if (loss.state_class, loss.first_lsn, loss.last_lsn) not in self._core.resets_seen:
                 reset = ClassReset(AGENT.number, loss.first_lsn, loss.last_lsn, loss.reason)
                 self.execute(_always(reset))

@@ -14,7 +14,7 @@ Example::
     written = write_checkpoint(core, policy)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -28,10 +28,9 @@ from rap_journal.recovery import Base
 from rap_journal.space import no_space_means
 from rap_journal.values import Durability
 from rap_journal.walk import Walk, records_of
-from rap_projections.class_table import CLUSTER_FOLDS
 from rap_projections.document_shelf import DocumentShelf
-from rap_projections.event_kinds import SNAPSHOTS, Event
-from rap_projections.folding import FOLD_SET, ClassFolds, FoldedState
+from rap_projections.event_kinds import HEALTH, SNAPSHOTS, Event
+from rap_projections.folding import ClassFolds, FoldedState
 from rap_projections.journaled_state import JournaledState
 from rap_projections.lifecycle import CheckpointWritten
 from rap_projections.node_time import Now
@@ -55,15 +54,13 @@ class _Folded(NamedTuple):
     anchor: Anchor
 
 
-def write_checkpoint(
-    core: JournaledState, policy: EffectivePolicy | None = None, classes: tuple[ClassFolds, ...] = CLUSTER_FOLDS
-) -> WrittenCheckpoint:
+def write_checkpoint(core: JournaledState, policy: EffectivePolicy | None = None) -> WrittenCheckpoint:
     """Write a checkpoint set at the last durable LSN. With nothing new since the last set, nothing is written.
 
     `policy` says which older sets stay; without one, the oldest and the two newest.
     Raises `NoSpace`, `OutcomeUnknown`, `Poisoned`, `FailClosed`, or `DamageError` when the set does not read back.
     """
-    journal = core.journal
+    journal, classes = core.journal, core.classes
     lsn = journal.seal_active()
     base = load_base(journal.folders, journal.keys, journal.setup)
     folded = fold_files(core, base, classes, until_lsn=lsn)
@@ -80,12 +77,13 @@ def write_checkpoint(
     spared = sets_to_keep(made, policy) if policy is not None else ()
     with no_space_means(core.name, "checkpoint set"):
         byte_count = write_checkpoint_set(journal, folded.anchor, contents, spared=spared)
-    event = CheckpointWritten(folded.anchor.lsn, FOLD_SET, folded.anchor.digest, folded.state.class_digests())
-    receipt = core.execute("checkpoint", _always(event)) if classes is CLUSTER_FOLDS else None
+    set_number, digests = journal.setup.fold_set.number, folded.state.class_digests()
+    event = CheckpointWritten(folded.anchor.lsn, set_number, folded.anchor.digest, digests)
+    receipt = core.execute("checkpoint", _always(event)) if any(folds.spec == HEALTH for folds in classes) else None
     return WrittenCheckpoint(folded.anchor.lsn, byte_count, digest, receipt)
 
 
-def fold_files(core: JournaledState, base: Base, classes: tuple[ClassFolds, ...], *, until_lsn: int) -> _Folded:
+def fold_files(core: JournaledState, base: Base, classes: Sequence[ClassFolds], *, until_lsn: int) -> _Folded:
     """Fold checkpoints and sealed segments, apart from the live state, up to `until_lsn`."""
     journal = core.journal
     shelf = DocumentShelf(core, lambda: state.view(SNAPSHOTS))

@@ -27,3 +27,6 @@ CLUSTER_FOLDS = tuple(
 
 AGENT_FOLDS = (ClassFolds(AGENT, agent.empty, agent.FOLDS, agent.to_value, agent.from_value, agent.view),)
 """The one class of the agent's own journal."""
+
+FOLD_SETS_OF_LEVELS = {1: 1}
+"""By format level, the number of the fold set that the first release of that level had."""

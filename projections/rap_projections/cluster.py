@@ -220,6 +220,21 @@ class ClusterState:
         subscription.start()
         return subscription
 
+    @property
+    def is_writable(self) -> bool:
+        """False where the journal was tampered with, or holds records of a later release: then it can only be read."""
+        return self._core.journal.is_writable
+
+    @property
+    def format_level(self) -> int:
+        """The level at which the cluster's journal is written."""
+        return self._core.journal.format_level
+
+    def raise_level(self, level: int) -> None:
+        """Write at this level from now on; `NodeStore.commit_format` calls it. Raises what writing raises."""
+        self._core.require_open()
+        self._core.journal.raise_level(level)
+
     def tick(self) -> None:
         """Called by the housekeeper: commit batches that waited long enough, bring an idle witness up to date, pay for the time, scrub."""
         self._core.tick()

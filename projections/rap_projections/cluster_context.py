@@ -144,8 +144,11 @@ class ClusterContext:
         self._trust = None
 
     def require_open(self) -> None:
-        """Raise `FailClosed` where identity, trust or signatures are damaged."""
+        """Raise `FailClosed` where identity, trust or signatures are damaged, `FormatTooNew` where a later release wrote on."""
         if self.fail_closed_reason is not None:
+            if self.core.journal.unknown is not None:
+                # What is written there may have revoked what is trusted here.
+                self.core.journal.require_writable()
             raise FailClosed(
                 f"cluster {self.cluster_id} fails closed ({self.fail_closed_reason}); nothing was done. "
                 "Look at `rap-state status`; resetting or restoring the damaged class is the way out.",

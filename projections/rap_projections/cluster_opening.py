@@ -5,6 +5,7 @@ Rules this file keeps:
 - Opening decides nothing about trust by itself: kept bundles, identity and active documents are verified again. Damage to identity or
   trust fails closed, at this opening and at every later one, which still leaves diagnostics and reports.
 - What else is damaged is reset, withdrawn or dropped, by events that say so. Nothing is written where nothing is wrong.
+- A journal in which a later release wrote on is shown up to there, and nothing in it is judged or written.
 - Killed anywhere and run again, it comes to the same end.
 
 Example::
@@ -54,6 +55,9 @@ class Opening:
     def run(self) -> None:
         """Judge, verify, repair. Raises what writing raises."""
         journal, seen = self._core.journal, self._core.resets_seen
+        if journal.unknown is not None:
+            self._context.fail_closed("format_too_new")
+            return
         if not journal.is_writable:
             self._context.fail_closed("tampered")
         losses = [loss for loss in journal.report.losses if (loss.state_class, loss.first_lsn, loss.last_lsn) not in seen]

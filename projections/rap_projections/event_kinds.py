@@ -54,6 +54,7 @@ class EventKind(NamedTuple):
     durability: Durability
     sensitivity: dict[str, str]
     type: Any
+    level: int = 1
 
 
 _BY_NUMBER: dict[tuple[int, int], EventKind] = {}
@@ -69,6 +70,7 @@ def event_kind(
     sensitivity: str,
     version: int = 1,
     durability: Durability | None = None,
+    level: int = 1,
 ) -> Callable[[_Named], _Named]:
     """Register the named tuple below as event kind `number`.
 
@@ -79,6 +81,7 @@ def event_kind(
         sensitivity: one of `SENSITIVITIES` per field, comma-separated, in order.
         version: version of the body.
         durability: where it differs from its class's: a batched kind of a sync class, for example.
+        level: format level at which this kind, or this version of it, came: it is not written below that.
     """
 
     def register(named: _Named) -> _Named:
@@ -88,7 +91,7 @@ def event_kind(
         assert (number, version) not in _BY_NUMBER, f"kind {number} version {version} is taken"
         kept = durability if durability is not None else state_class.durability if state_class else Durability.SYNC
         kind = EventKind(
-            number, version, named.__name__, state_class, category, kept, dict(zip(fields, levels, strict=True)), named
+            number, version, named.__name__, state_class, category, kept, dict(zip(fields, levels, strict=True)), named, level
         )
         _BY_NUMBER[number, version] = kind
         _BY_TYPE[named] = kind

@@ -5,7 +5,8 @@ Rules this file keeps:
 - A record goes to the fold of its class and to no other.
 - An unknown ignorable kind is skipped; an unknown critical one stops folding with `FormatTooNew`.
 - A class whose fold needs a document that cannot be read is broken: it is left alone until its next reset, and costs no other class.
-- The digest is that of the checkpoint values, so equal digests mean equal states, however they came about.
+- The digest is that of the checkpoint values, so equal digests mean equal states, however they came about. Digests of different fold
+  sets are never compared.
 
 Example::
 
@@ -16,22 +17,26 @@ Example::
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rap_journal.deterministic_cbor import encode_arrays
 from rap_journal.errors import DamageError, FormatTooNew
+from rap_journal.fold_sets import FoldSet, Upcast
 from rap_journal.records import FIRST_IGNORABLE_KIND, Record
 from rap_journal.values import ClassSpec
 from rap_projections.documents import Documents
 from rap_projections.event_kinds import kind_numbered, kind_of_type
 from rap_projections.lifecycle import ClassReset
 
-FOLD_SET = 1
-"""Version of all folds together: a checkpoint made by other folds is passed over and replayed."""
-
 
 class ClassFolds(NamedTuple):
-    """The functions of one class module."""
+    """The functions of one class module.
+
+    Attributes:
+        fold_version: number of the fold set in which these folds, or the shape of their value, last changed.
+        upcasts: by older version, the step from that version's value to a later one's. Frozen once released.
+    """
 
     spec: ClassSpec
     empty: Callable[[], Any]
@@ -39,6 +44,8 @@ class ClassFolds(NamedTuple):
     to_value: Callable[[Any], Any]
     from_value: Callable[[Any], Any]
     view: Callable[[Any], Any]
+    fold_version: int = 1
+    upcasts: Mapping[int, Upcast] = MappingProxyType({})
 
 
 Fold = Callable[[Any, Any, Record, Documents], None]
@@ -68,6 +75,7 @@ class FoldedState:
     def restore(self, state_class: int, value: Any) -> None:
         """Take a checkpoint's value; None leaves the class empty."""
         folds = self._classes[state_class]
+        self.broken.pop(state_class, None)
         self._states[state_class] = folds.empty() if value is None else folds.from_value(value)
 
     def apply(self, records: Sequence[Record]) -> None:
@@ -136,6 +144,26 @@ class FoldedState:
             lsn=record.lsn,
             reason="unknown_kind",
         )
+
+
+def fold_set_of(classes: Sequence[ClassFolds], of_level: Mapping[int, int]) -> FoldSet:
+    """The versions of all folds of one journal; `of_level`: number of the set that the first release of a format level had."""
+    versions = {folds.spec.number: folds.fold_version for folds in classes}
+    upcasts = {(folds.spec.number, version): step for folds in classes for version, step in folds.upcasts.items()}
+    return FoldSet(max(versions.values()), versions, upcasts, of_level)
+
+
+def diverged(
+    state: FoldedState, fold_set: FoldSet, recorded_set: int, recorded: Sequence[tuple[int, bytes]]
+) -> tuple[int, ...] | None:
+    """Numbers of the classes whose state is not the one whose digest a `CheckpointWritten` recorded at the same LSN.
+
+    None where it was recorded under another set of folds: then the digests say nothing about each other.
+    """
+    if recorded_set != fold_set.number:
+        return None
+    expected = dict(recorded)
+    return tuple(number for number, digest in state.class_digests() if expected.get(number) != digest)
 
 
 _CLASS_RESET = kind_of_type(ClassReset).number

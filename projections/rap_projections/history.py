@@ -13,7 +13,7 @@ Example::
         view = history.cluster("eu-west-1").at(lsn=1234)
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 from types import TracebackType
@@ -29,13 +29,13 @@ from rap_journal.reader import Horizon, JournalReader
 from rap_journal.records import Record
 from rap_journal.sealed_store import load_document
 from rap_journal.values import ClassSpec, ClusterId
-from rap_projections.class_table import CLUSTER_FOLDS
 from rap_projections.cluster_view import ClusterView, view_of
 from rap_projections.document_shelf import DocumentShelf
 from rap_projections.event_kinds import SNAPSHOTS
-from rap_projections.folding import FoldedState
+from rap_projections.folding import ClassFolds, FoldedState
 from rap_projections.policy import Policy
 from rap_projections.refusals import NoSuchCluster
+from rap_projections.release import RELEASE, Release
 from rap_projections.store_folders import cluster_setup
 
 
@@ -54,9 +54,10 @@ class LedgerEntry(NamedTuple):
 class ClusterHistory:
     """One cluster's history up to a horizon."""
 
-    def __init__(self, cluster_id: str, reader: JournalReader) -> None:
+    def __init__(self, cluster_id: str, reader: JournalReader, classes: Sequence[ClassFolds] = RELEASE.cluster) -> None:
         self.id = cluster_id
         self._reader = reader
+        self._classes = classes
 
     @property
     def horizon(self) -> Horizon:
@@ -80,10 +81,10 @@ class ClusterHistory:
     def state_at(self, lsn: int, *, from_floor: bool = False) -> FoldedState:
         """The folded state at `lsn`; `from_floor` starts from the oldest checkpoint instead of the newest usable one."""
         shelf = DocumentShelf(self, lambda: state.view(SNAPSHOTS))
-        state = FoldedState(CLUSTER_FOLDS, shelf)
+        state = FoldedState(self._classes, shelf)
         limit = self.horizon.oldest_lsn if from_floor else lsn
         since: dict[int, int] = {}
-        for folds in CLUSTER_FOLDS:
+        for folds in self._classes:
             loaded = self._reader.checkpoint_before(folds.spec, min(limit, lsn))
             state.restore(folds.spec.number, loaded.content.value)
             since[folds.spec.number] = loaded.anchor.lsn
@@ -165,13 +166,16 @@ class ClusterHistory:
 class History:
     """A store opened for reading, beside a live writer or without one."""
 
-    def __init__(self, root: Directory, keys: KeyProvider) -> None:
+    def __init__(self, root: Directory, keys: KeyProvider, release: Release) -> None:
         self._root = root
         self._keys = keys
+        self._release = release
         self._open: dict[str, ClusterHistory] = {}
 
     @classmethod
-    def open(cls, root: str | PurePath, *, keys: KeyProvider, filesystem: FileSystem | None = None) -> Self:
+    def open(
+        cls, root: str | PurePath, *, keys: KeyProvider, filesystem: FileSystem | None = None, release: Release = RELEASE
+    ) -> Self:
         """Open the store in `root` for reading. Raises `NoSuchStore`, `UnsafeFile`, `FormatTooNew`, `DamageError`."""
         try:
             opened = (filesystem or OsFileSystem()).open_root(str(root))
@@ -180,7 +184,7 @@ class History:
         if opened.status(MARKER) is None:
             opened.close()
             raise _no_store(str(root))
-        return cls(opened, keys)
+        return cls(opened, keys, release)
 
     @property
     def marker(self) -> Marker:
@@ -205,8 +209,9 @@ class History:
                 if clusters.status(name) is None:
                     raise NoSuchCluster(f"the store holds no cluster {name}.", cluster=name)
                 directory = clusters.directory(name)
-            setup = cluster_setup(self._keys, _no_randomness, Policy())
-            self._open[name] = ClusterHistory(name, JournalReader.open(directory, setup, live=self.is_live))
+            setup = cluster_setup(self._keys, _no_randomness, Policy(), self._release)
+            reader = JournalReader.open(directory, setup, live=self.is_live)
+            self._open[name] = ClusterHistory(name, reader, self._release.cluster)
         return self._open[name]
 
     def refresh(self) -> None:

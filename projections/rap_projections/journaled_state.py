@@ -26,6 +26,7 @@ from rap_journal.batches import Ticket, weigh
 from rap_journal.clock import Clock, Instant
 from rap_journal.errors import CursorDiverged, HistoryGone, MisuseError, NoSpace, Poisoned
 from rap_journal.filesystem import Directory
+from rap_journal.format_levels import FormatLevels
 from rap_journal.journal import Journal, Setup, Unlocked, unlock
 from rap_journal.reader import JournalReader
 from rap_journal.records import Category, Record
@@ -110,7 +111,7 @@ class JournaledState:
             self._unlocked = unlock(self._directory(), self._setup)
             self.journal = Journal.recover(self._unlocked, self._setup, self)
             # Behind a checkpoint there may be nothing to replay, and checkpoints of classes do not move the whole state's LSN.
-            self.state.lsn = max(self.state.lsn, self.journal.durable_lsn)
+            self.state.lsn = max(self.state.lsn, self.journal.folded_lsn)
             self.state.node_us = max(self.state.node_us, self.journal.node_us)
             self._node_time = NodeTime.resume(self.state.node_us, self.machine.clock.now())
             self._pause_until_us = 0
@@ -139,6 +140,16 @@ class JournaledState:
                 cluster=self.name,
                 reason="reopening",
             )
+
+    @property
+    def levels(self) -> FormatLevels:
+        """The format levels of this release."""
+        return self._setup.levels
+
+    @property
+    def classes(self) -> Sequence[ClassFolds]:
+        """The folds of its classes."""
+        return self._classes
 
     @property
     def is_open(self) -> bool:
@@ -216,7 +227,7 @@ class JournaledState:
 
     def history_after(self, lsn: int) -> Iterator[Record]:
         """Every durable record after `lsn`, read from the journal beside the writer. Raises `HistoryGone`, `CursorDiverged`, `OSError`."""
-        self.journal.bring_witness_up()
+        self._show_all()
         with JournalReader.open(self._directory(), self._setup, live=True) as reader:
             self._require_kept(reader, lsn)
             for _frame, records in reader.records(lsn):
@@ -226,9 +237,14 @@ class JournaledState:
         """Raise `HistoryGone` or `CursorDiverged` where the events right behind `lsn` cannot be told."""
         if lsn == self.journal.durable_lsn:
             return
-        self.journal.bring_witness_up()
+        self._show_all()
         with JournalReader.open(self._directory(), self._setup, live=True) as reader:
             self._require_kept(reader, lsn)
+
+    def _show_all(self) -> None:
+        """Let a reader beside this writer see everything that is durable."""
+        if self.journal.is_writable:
+            self.journal.bring_witness_up()
 
     def _require_kept(self, reader: JournalReader, lsn: int) -> None:
         if lsn > reader.horizon.lsn:
@@ -268,6 +284,7 @@ class JournaledState:
     def store(self, spec: ClassSpec, content: bytes, *, purpose: Purpose = Purpose.DOCUMENT) -> bytes:
         """Keep a document, sealed and synced; returns its file id. Raises `NoSpace`, and `MisuseError` after closing."""
         self.require_open()
+        self.journal.require_writable()
         folders, keys = self._unlocked.folders, self._unlocked.keys
         with no_space_means(self.name, f"{spec.name} document"):
             file_id = store_document(
@@ -400,6 +417,13 @@ class JournaledState:
     def _record(self, event: Event, now: Now, origin: Origin) -> Record:
         require_shape(event)
         kind = kind_of(event)
+        if kind.level > 1 and kind.level > self.journal.format_level:
+            raise MisuseError(
+                f"{kind.name} came with format level {kind.level}, and {self.name} is written at level {self.journal.format_level}; "
+                "nothing was done. Call commit_format() once the update has proved itself.",
+                cluster=self.name,
+                reason="format_level",
+            )
         number = kind.state_class.number if kind.state_class is not None else event[0]
         rows = event.row_count if isinstance(event, PeersObserved) else 1
         return Record(

@@ -17,7 +17,7 @@ Example::
 from collections.abc import Callable
 from itertools import pairwise
 
-from rap_journal.checkpoints import list_checkpoints, load_checkpoint
+from rap_journal.checkpoints import is_set_known_at, list_checkpoints, load_checkpoint
 from rap_journal.errors import DamageError, NoSpace, StateStoreError
 from rap_journal.inventory import SegmentFile, take_inventory
 from rap_journal.journal import Journal
@@ -44,10 +44,13 @@ SUBJECT = "upkeep"
 def retire(core: JournaledState, policy: EffectivePolicy, now: Now) -> HistoryRetired | None:
     """Move the history floor as far up as the policy's hours and the pins of incidents let it; None where it stays.
 
+    Until the format is committed it stays at a set that the release before can go on from.
     Raises what writing raises. A crash in between is made up for: files below the floor are stale.
     """
     incidents = core.state.view(HEALTH).upkeep.incidents
-    floor_lsn = decide_floor(sets_made(core.journal), incidents, now.node_us, policy)
+    journal = core.journal
+    sets = [made for made in sets_made(journal) if _is_known_before(journal, made.lsn)]
+    floor_lsn = decide_floor(sets, incidents, now.node_us, policy)
     return move_floor(core, floor_lsn, policy) if floor_lsn is not None else None
 
 
@@ -134,6 +137,16 @@ def _is_whole(core: JournaledState, lsn: int) -> bool:
             found.append(Found(f"{spec.name}/{checkpoint_name(lsn)}", 0, reason, 1 << spec.number, is_repaired=False))
     report(core, found)
     return not found
+
+
+def _is_known_before(journal: Journal, lsn: int) -> bool:
+    """Whether a release of the level that is written could go on from the set at `lsn`; one that cannot be read says no."""
+    try:
+        return is_set_known_at(
+            journal.folders, journal.setup.specs, lsn, fold_set=journal.setup.fold_set, level=journal.format_level
+        )
+    except (StateStoreError, OSError):
+        return False
 
 
 def _deciding(decide: Callable[[], tuple[Event, ...]]) -> Callable[[Now], tuple[Event, ...]]:

@@ -99,6 +99,7 @@ def live_status(
         "is_writable": core.journal.is_writable,
         "disk_bytes": disk_bytes,
         "disk_bytes_max": context.policy.disk_bytes_max,
+        "format_level": {"written": core.journal.format_level, "known": core.levels.known},
     }
     document["recovery"] = recovery_status(report)
     return document

@@ -27,8 +27,18 @@ from typing import Any, Self
 
 from rap_journal.clock import Clock, SystemClock
 from rap_journal.deterministic_cbor import MalformedCbor
-from rap_journal.errors import DamageError, KeyTampered, MisuseError, NoSpace, NoSuchStore, StateStoreError, StoreBusy
+from rap_journal.errors import (
+    DamageError,
+    FormatTooNew,
+    KeyTampered,
+    MisuseError,
+    NoSpace,
+    NoSuchStore,
+    StateStoreError,
+    StoreBusy,
+)
 from rap_journal.filesystem import Directory, FileSystem, Lock
+from rap_journal.format_levels import require_known
 from rap_journal.layout import AGENT as AGENT_FOLDER
 from rap_journal.layout import AGENT_DAMAGED, LOCK, MARKER, lock_holder_text
 from rap_journal.markers import read_marker
@@ -38,9 +48,9 @@ from rap_journal.values import ClusterId
 from rap_projections import agent
 from rap_projections.agent_state import AgentState
 from rap_projections.bundle_verification import verify_bootstrap
-from rap_projections.class_table import AGENT_FOLDS, CLUSTER_FOLDS
 from rap_projections.cluster import ClusterState
 from rap_projections.event_kinds import HEALTH, TRUST, Event
+from rap_projections.format_commit import commit_format, keep_in_step
 from rap_projections.health_decisions import decide_uptime
 from rap_projections.housekeeper import Housekeeper, Ticking, tick_one
 from rap_projections.journaled_state import JournaledState, Machine
@@ -49,6 +59,7 @@ from rap_projections.node_time import Now
 from rap_projections.policy import Policy
 from rap_projections.receipts import Receipt
 from rap_projections.refusals import NoSuchCluster
+from rap_projections.release import RELEASE, Release
 from rap_projections.store_folders import Randomness, StoreFolders, agent_setup, cluster_setup, make_store
 from rap_projections.trust_decisions import NewBundle, decide_bundles, decide_instant, decide_pin
 from rap_projections.verified import VerifiedBundle
@@ -89,6 +100,7 @@ class NodeStore:
         filesystem: FileSystem | None = None,
         randomness: Randomness = secrets.token_bytes,
         background: bool = True,
+        release: Release = RELEASE,
     ) -> Self:
         """Open the store in `root`, recovering every cluster in it.
 
@@ -100,6 +112,7 @@ class NodeStore:
             wait_s: how long to wait for another writer to let go.
             clock, filesystem, randomness: the doors to the world, for tests.
             background: run the housekeeper thread; without it somebody must call `tick`.
+            release: format levels and folds; another than this one only in tests of an update.
 
         Raises `NoSuchStore`, `StoreBusy`, `UnsafeFile`, `FormatTooNew`, `KeyUnavailable`, `KeyLost`, `KeyTampered`, `DamageError` for the
         store's own marker; what is wrong with one cluster is in `unopened`.
@@ -113,8 +126,10 @@ class NodeStore:
             if opened.status(MARKER) is None:
                 if not create:
                     raise _no_store(path)
-                make_store(opened, keys, the_clock, randomness)
-            folders = StoreFolders(opened, read_marker(opened).marker.store_id, keys, policy or Policy(), the_clock, randomness)
+                make_store(opened, keys, the_clock, randomness, release)
+            marker = read_marker(opened).marker
+            require_known(marker.format_level, release.levels, MARKER)
+            folders = StoreFolders(opened, marker.store_id, keys, policy or Policy(), the_clock, randomness, release)
             store = cls(folders, lock, background=background)
             store._start()
         except BaseException:
@@ -189,6 +204,19 @@ class NodeStore:
             self._folders.remove_cluster(name)
         return receipt
 
+    def commit_format(self) -> int:
+        """Let everything be written at the level of this release from now on, which releases before it cannot read; returns the level.
+
+        To be called when an update has proved itself: until then it can be taken back. What a crash or a lack of space left at the old
+        level is raised at the next opening; so is a cluster that is not open. Nothing happens where all is at that level already.
+        Raises `MisuseError` after closing, and what writing raises, once everything was tried.
+        """
+        with self._membership:
+            self._require_open()
+            level = self._folders.release.levels.known
+            commit_format(self._folders, [self._agent, *self.clusters()], level)
+        return level
+
     def report(self) -> dict[str, Any]:
         """Status of the store and all clusters, safe to send (spec 12)."""
         view = self._agent.view()
@@ -200,6 +228,7 @@ class NodeStore:
             "incarnation": view.opened.incarnation.hex() if view.opened else None,
             "previous_close_was_clean": view.opened.previous_clean if view.opened else None,
             "feature_flags": dict(view.feature_flags),
+            "format_level": {"written": self._folders.level(), "known": self._folders.release.levels.known},
             "protection": self._folders.keys.kind.name.lower(),
             "clusters": {cluster.id: cluster.status() for cluster in self.clusters()},
             "unopened": {name: type(error).__name__ for name, error in sorted(self._unopened.items())},
@@ -254,7 +283,7 @@ class NodeStore:
     def _open_agent(self) -> None:
         """Open the agent's journal, or begin it anew where it is damaged, and note the opening."""
         lost = _attempt(self._agent.open)
-        if lost is None and not self._agent.is_writable:
+        if lost is None and not self._agent.is_writable and not self._agent.is_too_new:
             lost = DamageError("the agent's journal was tampered with", reason="tampered")
             self._agent.close()
         if isinstance(lost, _AGENT_LOST):
@@ -270,8 +299,9 @@ class NodeStore:
             opened = agent.decide_opened(view, agent_version=__version__, build=__version__, incarnation=incarnation)
             return (*agent.decide_installed(view, install_id), *opened, *note)
 
-        with suppress(NoSpace):
+        with suppress(NoSpace, FormatTooNew):
             self._agent.execute(decide)
+            keep_in_step(self._folders, self._agent)
 
     def _finish_leaving(self) -> None:
         """Remove the folders of clusters that were left when the crash came."""
@@ -281,7 +311,8 @@ class NodeStore:
                 self._folders.remove_cluster(name)
 
     def _note_closed(self) -> None:
-        self._agent.execute(lambda now: agent.decide_closed(self._agent.view(), "closed"))
+        if self._agent.is_writable:
+            self._agent.execute(lambda now: agent.decide_closed(self._agent.view(), "closed"))
 
     def _note_joined(self, name: str) -> None:
         """See to it that the agent's journal lists a cluster that is there."""
@@ -313,19 +344,22 @@ class NodeStore:
         except (StateStoreError, OSError) as error:
             self._unopened[name] = error
             raise
+        keep_in_step(self._folders, cluster)
         self._unopened.pop(name, None)
         # Replaced, never changed: others may be going through it.
         self._clusters = {**self._clusters, name: cluster}
 
     def _core(self, name: str, folder: str) -> JournaledState:
         folders = self._folders
-        setup = cluster_setup(folders.keys, folders.randomness, folders.policy)
-        return JournaledState(lambda: folders.cluster(folder), setup, self._machine, CLUSTER_FOLDS, name)
+        setup = cluster_setup(folders.keys, folders.randomness, folders.policy, folders.release)
+        return JournaledState(lambda: folders.cluster(folder), setup, self._machine, folders.release.cluster, name)
 
     def _agent_core(self) -> JournaledState:
         folders = self._folders
-        setup = agent_setup(folders.keys, folders.randomness)
-        return JournaledState(lambda: folders.root.directory(AGENT_FOLDER), setup, self._machine, AGENT_FOLDS, AGENT_FOLDER)
+        setup = agent_setup(folders.keys, folders.randomness, folders.release)
+        return JournaledState(
+            lambda: folders.root.directory(AGENT_FOLDER), setup, self._machine, folders.release.agent, AGENT_FOLDER
+        )
 
     def _pin(self, core: JournaledState, verified: VerifiedBundle) -> None:
         core.floors_of = witness_floors

@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 from rap_journal.clock import Clock
 from rap_journal.errors import DamageError, MisuseError, StateStoreError
 from rap_journal.filesystem import Directory
-from rap_journal.fold_sets import FoldSet
 from rap_journal.journal import Journal, Setup
 from rap_journal.key_files import KeyProvider
 from rap_journal.layout import AGENT as AGENT_FOLDER
@@ -30,11 +29,11 @@ from rap_journal.markers import Marker, MarkerKind, read_marker, write_marker
 from rap_journal.space import no_space_means
 from rap_journal.trees import remove_tree
 from rap_journal.values import ClusterId
-from rap_projections.class_table import AGENT_FOLDS, CLUSTER_FOLDS
 from rap_projections.event_kinds import AGENT_CLASSES, CLUSTER_CLASSES
-from rap_projections.folding import FOLD_SET, FoldedState
+from rap_projections.folding import FoldedState
 from rap_projections.keys import ProvisioningKeyProvider
 from rap_projections.policy import Policy
+from rap_projections.release import RELEASE, Release
 from rap_projections.witness_floors import witness_floors
 
 Randomness = Callable[[int], bytes]
@@ -49,6 +48,7 @@ class StoreFolders(NamedTuple):
     policy: Policy
     clock: Clock
     randomness: Randomness
+    release: Release = RELEASE
 
     def names(self) -> list[str]:
         """Names of the folders that may hold a cluster, sorted."""
@@ -64,6 +64,17 @@ class StoreFolders(NamedTuple):
         """The marker of a cluster's folder. Raises `DamageError`, `FormatTooNew`, `OSError`."""
         with self.cluster(name) as folder:
             return read_marker(folder).marker
+
+    def level(self) -> int:
+        """The format level at which the store is written, as its marker has it."""
+        return read_marker(self.root).marker.format_level
+
+    def raise_level(self, level: int) -> None:
+        """Let the store's marker name at least this level, durably. Raises `NoSpace`, `OSError`."""
+        marker = read_marker(self.root).marker
+        if level > marker.format_level:
+            with self.root.directory(TEMPORARY) as temporary, no_space_means("the store", "marker"):
+                write_marker(self.root, temporary, marker._replace(format_level=level, serial=marker.serial + 1))
 
     def check_own(self, name: str) -> None:
         """Raise `DamageError` unless the folder of this name holds this cluster's state, made by this store."""
@@ -117,7 +128,7 @@ class StoreFolders(NamedTuple):
     def begin_agent_anew(self) -> None:
         """Put the agent's folder aside and make another. Killed anywhere, it can be run again."""
         remove_tree(self.root, AGENT_NEXT)
-        make_agent(self.root, AGENT_NEXT, self.store_id, self.keys, self.clock, self.randomness)
+        make_agent(self.root, AGENT_NEXT, self.store_id, self.keys, self.clock, self.randomness, self.release, self.level())
         if self.root.status(AGENT_FOLDER) is not None:
             remove_tree(self.root, AGENT_DAMAGED)
             self.root.rename(AGENT_FOLDER, AGENT_DAMAGED)
@@ -126,14 +137,17 @@ class StoreFolders(NamedTuple):
         self.root.sync()
 
     def _make_journal(self, place: Directory, name: str) -> None:
-        marker = Marker(MarkerKind.CLUSTER, self.keys.kind, self.randomness(16), self.store_id, name)
-        empty = FoldedState(CLUSTER_FOLDS, _NoDocuments())
+        marker = Marker(MarkerKind.CLUSTER, self.keys.kind, self.randomness(16), self.store_id, name, format_level=self.level())
+        empty = FoldedState(self.release.cluster, _NoDocuments())
         values = {spec.number: empty.value(spec.number) for spec in CLUSTER_CLASSES}
-        Journal.create(place, marker, cluster_setup(self.keys, self.randomness, self.policy), values, witness_floors(empty), 0)
+        setup = cluster_setup(self.keys, self.randomness, self.policy, self.release)
+        Journal.create(place, marker, setup, values, witness_floors(empty), 0)
 
 
-def make_store(root: Directory, keys: ProvisioningKeyProvider, clock: Clock, randomness: Randomness) -> None:
-    """Make a store's folders; its marker comes last, so that half a store is made again from the start.
+def make_store(
+    root: Directory, keys: ProvisioningKeyProvider, clock: Clock, randomness: Randomness, release: Release = RELEASE
+) -> None:
+    """Make a store's folders, at the level of the release before; its marker comes last: half a store is made again from the start.
 
     Raises `MisuseError` for a folder that holds anything else, `NoSpace`, `OSError`.
     """
@@ -149,35 +163,37 @@ def make_store(root: Directory, keys: ProvisioningKeyProvider, clock: Clock, ran
         keys.provision(randomness)
         store_id = randomness(16)
         root.create_directory(CLUSTERS).close()
-        make_agent(root, AGENT_FOLDER, store_id, keys, clock, randomness)
+        level = release.levels.made
+        make_agent(root, AGENT_FOLDER, store_id, keys, clock, randomness, release, level)
         with root.create_directory(TEMPORARY) as temporary:
             # The folders' names first: a marker without them would be half a store that counts as one.
             root.sync()
-            write_marker(root, temporary, Marker(MarkerKind.STORE, keys.kind, store_id, store_id))
+            write_marker(root, temporary, Marker(MarkerKind.STORE, keys.kind, store_id, store_id, format_level=level))
 
 
 def make_agent(
-    root: Directory, name: str, store_id: bytes, keys: ProvisioningKeyProvider, clock: Clock, randomness: Randomness
-) -> None:
+    root: Directory, name: str, store_id: bytes, keys: ProvisioningKeyProvider, clock: Clock, randomness: Randomness, release: Release,
+    level: int,
+) -> None:  # fmt: skip
     """Make the agent's journal, empty, in the folder `name`."""
-    empty = FoldedState(AGENT_FOLDS, _NoDocuments())
+    empty = FoldedState(release.agent, _NoDocuments())
     with root.create_directory(name) as place:
-        marker = Marker(MarkerKind.AGENT, keys.kind, randomness(16), store_id)
+        marker = Marker(MarkerKind.AGENT, keys.kind, randomness(16), store_id, format_level=level)
         values = {spec.number: empty.value(spec.number) for spec in AGENT_CLASSES}
-        Journal.create(place, marker, agent_setup(keys, randomness), values, None, clock.now().wall_us)
+        Journal.create(place, marker, agent_setup(keys, randomness, release), values, None, clock.now().wall_us)
 
 
-def cluster_setup(keys: KeyProvider, randomness: Randomness, policy: Policy) -> Setup:
+def cluster_setup(keys: KeyProvider, randomness: Randomness, policy: Policy, release: Release = RELEASE) -> Setup:
     """How a cluster's journal is opened."""
     return Setup(
-        CLUSTER_CLASSES, ("identity", "trust"), keys, randomness, FoldSet(FOLD_SET), policy.segment_bytes_max, policy.quarantine_bytes_max,
-        policy.batch_delay_ms,
+        CLUSTER_CLASSES, ("identity", "trust"), keys, randomness, release.cluster_folds, policy.segment_bytes_max,
+        policy.quarantine_bytes_max, policy.batch_delay_ms, release.levels,
     )  # fmt: skip
 
 
-def agent_setup(keys: KeyProvider, randomness: Randomness) -> Setup:
+def agent_setup(keys: KeyProvider, randomness: Randomness, release: Release = RELEASE) -> Setup:
     """How the agent's own journal is opened."""
-    return Setup(AGENT_CLASSES, ("agent", "quarantine"), keys, randomness, FoldSet(FOLD_SET))
+    return Setup(AGENT_CLASSES, ("agent", "quarantine"), keys, randomness, release.agent_folds, levels=release.levels)
 
 
 def _is_cluster_id(name: str) -> bool:

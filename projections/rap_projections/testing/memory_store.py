@@ -17,6 +17,7 @@ from rap_journal.testing import ManualClock, MemoryFileSystem, SeededRandomness
 from rap_journal.testing.survival import Survival
 from rap_projections.cluster import ClusterState
 from rap_projections.policy import Policy
+from rap_projections.release import RELEASE, Release
 from rap_projections.store import NodeStore
 from rap_projections.testing.fabric import Fabric
 from rap_projections.testing.furnishing import furnish
@@ -51,21 +52,25 @@ class MemoryStore:
         store: the open store.
         clock: its clock.
         filesystem: its disk.
+        release: format levels and folds of whoever opens it next: another one stands for an update.
     """
 
-    def __init__(self, *, seed: int = 0, policy: Policy | None = None, clock: ManualClock | None = None) -> None:
+    def __init__(
+        self, *, seed: int = 0, policy: Policy | None = None, clock: ManualClock | None = None, release: Release = RELEASE
+    ) -> None:
         self.clock = clock or ManualClock()
         self.filesystem = MemoryFileSystem()
         self.keys = MemoryKeyProvider()
         self._randomness = SeededRandomness(seed)
         self._policy = policy
+        self.release = release
         self.store = self.open(create=True)
 
     def open(self, *, create: bool = False) -> NodeStore:
         """Open the store again, as a new process would."""
         self.store = NodeStore.open(
             ROOT, keys=self.keys, policy=self._policy, create=create, clock=self.clock, filesystem=self.filesystem,
-            randomness=self._randomness, background=False,
+            randomness=self._randomness, background=False, release=self.release,
         )  # fmt: skip
         return self.store
 
@@ -111,9 +116,11 @@ class WoundedStore(NamedTuple):
         return self.kit.store.cluster(self.fabric.cluster_id)
 
 
-def memory_store(*, seed: int = 0, policy: Policy | None = None, clock: ManualClock | None = None) -> MemoryStore:
+def memory_store(
+    *, seed: int = 0, policy: Policy | None = None, clock: ManualClock | None = None, release: Release = RELEASE
+) -> MemoryStore:
     """A fresh store in memory; its `clock` is one of its own unless one is given."""
-    return MemoryStore(seed=seed, policy=policy, clock=clock)
+    return MemoryStore(seed=seed, policy=policy, clock=clock, release=release)
 
 
 def wounded_store(name: str, *, fabric: Fabric | None = None, clock: ManualClock | None = None) -> WoundedStore:
