@@ -5,6 +5,8 @@ its own, or for trying out what a change would do:
 
     python -m tests.golden.make_golden FOLDER [--overwrite]
 
+With `--events FILE` it adds golden bodies of event kinds that have none yet (`golden_events`); bodies that are there stay as they are.
+
 Everything that varies is fixed: keys, randomness, clock. (Another zlib may compress to other bytes.)
 """
 
@@ -33,6 +35,7 @@ from rap_journal.values import ClassSpec, Durability
 from rap_journal.verify import JournalShape, verify_journal
 from rap_journal.verify_report import VerifyReport
 from rap_journal.witness import read_witness
+from tests.golden.golden_events import laid_out_entries, missing_entries, read_entries
 from tests.journal.independent_reader import IndependentReader, plain
 
 KEY_ENCRYPTION_KEY = bytes(range(0x80, 0xA0))
@@ -260,11 +263,17 @@ def laid_out(value: Any, indent: str = "") -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make the golden files of journal format 1.")
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--events", type=Path, metavar="FILE", help="add golden bodies of event kinds that have none yet")
     parser.add_argument(
         "--overwrite", action="store_true", help="replace files that are there: older releases' nodes may hold such bytes"
     )
     arguments = parser.parse_args()
+    if arguments.events is not None:
+        entries = read_entries(arguments.events)
+        arguments.events.write_text(laid_out_entries([*entries, *missing_entries(entries)]), encoding="utf-8")
+    if arguments.folder is None:
+        return
     target: Path = arguments.folder
     if (target / "expected.json").exists() and not arguments.overwrite:
         parser.error(f"{target} holds golden files, which are kept for good; give another folder, or --overwrite")
