@@ -18,9 +18,7 @@ Example::
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import cbor2
-
-from rap_journal.deterministic_cbor import encode_arrays
+from rap_journal.deterministic_cbor import MalformedCbor, decode_own, encode_arrays
 from rap_journal.errors import DamageError, StateStoreError
 from rap_journal.filesystem import Directory
 from rap_journal.fold_sets import FoldSet
@@ -171,8 +169,14 @@ def is_set_known_at(folders: JournalFolders, specs: Sequence[ClassSpec], lsn: in
 
 
 def _decode_content(file: SealedFile, keys: KeyRing) -> ClassContent:
-    head, node_us, value = cbor2.loads(unseal_file(file, keys))
-    return ClassContent(StrictHead(*head) if head else StrictHead(), node_us, value)
+    content = unseal_file(file, keys)
+    try:
+        head, node_us, value = decode_own(content)
+        return ClassContent(StrictHead(*head) if head else StrictHead(), node_us, value)
+    except (MalformedCbor, ValueError, TypeError) as error:
+        raise DamageError(
+            f"{file.name} unseals to something that is no checkpoint; it was passed over.", file=file.name, reason="bad_content"
+        ) from error
 
 
 def _verify_on_disk(folder: Directory, name: str, data: bytes) -> None:

@@ -16,9 +16,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import cbor2
-
-from rap_journal.deterministic_cbor import encode_arrays
+from rap_journal.deterministic_cbor import MalformedCbor, decode_own, encode_arrays
 from rap_journal.errors import DamageError
 from rap_journal.format import DIGEST_BYTES
 from rap_journal.records import Record, StrictLink
@@ -100,7 +98,7 @@ def encode_payload(records: Sequence[Record]) -> bytes:
 def decode_payload(payload: bytes, first_lsn: int) -> list[Record]:
     """The records of a frame's unsealed payload. Raises `DamageError` when authenticated bytes are not a payload: a bug, not a tear."""
     try:
-        boot_id, actor, wall_us, boot_us, node_us, rows = cbor2.loads(payload, allow_indefinite=False)
+        boot_id, actor, wall_us, boot_us, node_us, rows = decode_own(payload)
         records = []
         lsn = first_lsn
         for kind, version, category, state_class, rows_taken, delta, meta, body in rows:
@@ -111,7 +109,7 @@ def decode_payload(payload: bytes, first_lsn: int) -> list[Record]:
             )  # fmt: skip
             records.append(record)
             lsn += rows_taken
-    except (cbor2.CBORDecodeError, ValueError, TypeError) as error:
+    except (MalformedCbor, ValueError, TypeError) as error:
         raise DamageError("a frame unseals to something that is no payload", lsn=first_lsn, reason="bad_payload") from error
     return records
 

@@ -37,9 +37,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import cbor2
-
-from rap_journal.deterministic_cbor import encode
+from rap_journal.deterministic_cbor import MalformedCbor, decode_own, encode
 from rap_journal.errors import DamageError, FormatTooNew, MisuseError
 from rap_journal.filesystem import Directory, File
 from rap_journal.format import (
@@ -120,13 +118,19 @@ def read_witness(directory: Directory) -> WitnessFile:
 
 
 def open_slot(slot: Slot, keys: KeyRing) -> SealedPart:
-    """The sealed part of `slot`; raises `SealBroken` when the block was tampered with."""
+    """The sealed part of `slot`; raises `SealBroken` when the block was tampered with, `DamageError` where it holds something else."""
     header = slot.stored[:WITNESS_HEADER_BYTES]
     sealed_bytes = WITNESS_HEADER.unpack(header)[3]
     sealed = slot.stored[WITNESS_HEADER_BYTES : WITNESS_HEADER_BYTES + sealed_bytes]
     salt = header[-SALT_BYTES:]
-    heads, floors = cbor2.loads(keys.unseal(Purpose.WITNESS, slot.key_generation, salt, header, sealed))
-    return SealedPart(tuple((number, StrictHead(*head)) for number, *head in heads), floors)
+    body = keys.unseal(Purpose.WITNESS, slot.key_generation, salt, header, sealed)
+    try:
+        heads, floors = decode_own(body)
+        return SealedPart(tuple((number, StrictHead(*head)) for number, *head in heads), floors)
+    except (MalformedCbor, ValueError, TypeError) as error:
+        raise DamageError(
+            "a slot of the witness unseals to something that is none", file=WITNESS, reason="bad_content"
+        ) from error
 
 
 class WitnessWriter:

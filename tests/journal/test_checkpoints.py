@@ -23,8 +23,8 @@ from rap_journal.fold_sets import FoldSet
 from rap_journal.folders import JournalFolders
 from rap_journal.layout import checkpoint_name
 from rap_journal.payload import StrictHead
-from rap_journal.sealed_files import install_file
-from rap_journal.sealing import KeyRing, SealBroken
+from rap_journal.sealed_files import SealedHeader, encode_sealed_file, install_file
+from rap_journal.sealing import KeyRing, Purpose, SealBroken
 from rap_journal.testing import MemoryFileSystem, SeededRandomness, SimulatedCrash
 from rap_journal.testing.memory_handles import MemoryFile
 from rap_journal.values import ClassSpec
@@ -218,3 +218,17 @@ def test_replay_from_any_kept_checkpoint_gives_the_same_state() -> None:
         assert again.journal.report.is_clean
         assert again.journal.report.checkpoint_lsn == {0: 8, 1: 6, 2: 0}[len(gone)]
         assert again.ledger.state == opened.ledger.state
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x82\xf6\x00", b"\x83\x05\x00\x80", b"\x83\xf6\x00\xd8\x40\x40"],
+    ids=["nothing", "too few", "no head", "a tag"],
+)
+def test_one_that_unseals_to_something_else_is_passed_over(folders: JournalFolders, content: bytes) -> None:
+    write(folders, EMPTY_ANCHOR)
+    header = SealedHeader(Purpose.CHECKPOINT, HEALTH.number, JOURNAL_ID, 41, 1, b"c" * 16, 1)
+    data = encode_sealed_file(checkpoint_name(41), header, content, RING, b"s" * 32)
+    with folders.classes[HEALTH.number].create(checkpoint_name(41)) as file:
+        file.write_at(0, data)
+    assert load(folders) == (all_at(0), [BadCheckpoint(f"health/{checkpoint_name(41)}", "health", "bad_content")])

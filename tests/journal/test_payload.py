@@ -84,8 +84,10 @@ def test_an_actor_is_written_once_for_all_records_that_share_it() -> None:
         cbor2.dumps([BOOT_ID, "a", 0, 0, 0, [[1, 1, 0, 6, 1, 0, [1], []]]]),
         cbor2.dumps([BOOT_ID, "a", 0, 0, 0, 5]),
         b"\x86\x40\x60\x00\x00\x00\x9f\xff",
+        cbor2.dumps([BOOT_ID, "a", 0, 0, 0, [[1, 1, 0, 6, 1, 0, None, [cbor2.CBORTag(64, b"")]]]]),
+        cbor2.dumps([BOOT_ID, "a", 0, 0, 0, [[1, 1, 0, 6, 1, 0, None, [[[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]]]]]]),
     ],
-    ids=["empty", "break", "number", "short", "short record", "short meta", "no records", "indefinite"],
+    ids=["empty", "break", "number", "short", "short record", "short meta", "no records", "indefinite", "a tag", "too deep"],
 )
 def test_authenticated_bytes_that_are_no_payload_are_damage(payload: bytes) -> None:
     with pytest.raises(DamageError) as caught:

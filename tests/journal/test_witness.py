@@ -13,7 +13,7 @@ from rap_journal.filesystem import Directory, read_whole
 from rap_journal.format import WITNESS_SLOT_BYTES
 from rap_journal.layout import WITNESS
 from rap_journal.payload import StrictHead
-from rap_journal.sealing import KeyRing, SealBroken
+from rap_journal.sealing import KeyRing, Purpose, SealBroken
 from rap_journal.testing import MemoryFileSystem, RandomSurvival, SeededRandomness, SimulatedCrash
 from rap_journal.witness import SealedPart, Slot, WitnessPoint, WitnessWriter, open_slot, read_witness, require_slot
 
@@ -234,3 +234,23 @@ def test_a_failed_sync_leaves_the_point_before_and_a_writer_that_does_not_count_
     with pytest.raises(OSError, match="planned"):
         writer.write(point(12), SealedPart(HEADS, FLOORS))
     assert newest(filesystem.image().open_root("/store")).point.lsn == 11
+
+
+def sealed_slot(root: Directory, body: bytes) -> Slot:
+    """The newest slot, with `body` under its seal."""
+    slot = newest(root)
+    salt = slot.stored[120:152]
+    header = slot.stored[:12] + (len(body) + 16).to_bytes(4, "little") + slot.stored[16:152]
+    return slot._replace(stored=header + RING.seal(Purpose.WITNESS, 1, salt, header, body))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\x80", b"\x82\x80", b"\x82\x81\x01\x80", b"\x82\x80\xd8\x40\x40", b"\x9f\x80\x80\xff", b"\x81" * 40 + b"\x80"],
+    ids=["nothing", "too few", "cut off", "no heads", "a tag", "an indefinite length", "too deep"],
+)
+def test_a_sealed_part_that_is_none_is_damage(root: Directory, body: bytes) -> None:
+    write(root, 1)
+    with pytest.raises(DamageError) as caught:
+        open_slot(sealed_slot(root, body), RING)
+    assert (caught.value.file, caught.value.reason) == (WITNESS, "bad_content")
