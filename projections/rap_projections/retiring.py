@@ -140,13 +140,13 @@ def _is_whole(core: JournaledState, lsn: int) -> bool:
 
 
 def _is_known_before(journal: Journal, lsn: int) -> bool:
-    """Whether a release of the level that is written could go on from the set at `lsn`; one that cannot be read says no."""
+    """Whether a release of the level that is written could go on from the set at `lsn`; one that cannot be read is judged elsewhere."""
     try:
         return is_set_known_at(
             journal.folders, journal.setup.specs, lsn, fold_set=journal.setup.fold_set, level=journal.format_level
         )
     except (StateStoreError, OSError):
-        return False
+        return True
 
 
 def _deciding(decide: Callable[[], tuple[Event, ...]]) -> Callable[[Now], tuple[Event, ...]]:
