@@ -12,7 +12,10 @@ FIELDS = {
         "route_count", "snapshots", "store", "telemetry_waiting", "trust", "trusted_time_s", "updates", "writer",
     ],
     "identity": ["enrollment", "protection"],
-    "trust": ["bundle_expires_at_s", "bundle_version", "enforcement_delay_s", "head_expires_at_s", "refusal_count", "restore_state", "revocation_count"],
+    "trust": [
+        "bundle_expires_at_s", "bundle_version", "enforcement_delay_s", "head_expires_at_s", "refusal_count", "restore_state",
+        "revocation_count",
+    ],
     "degraded": ["is_degraded", "partition_flags", "reasons", "seconds_left"],
     "store": [
         "checkpoint_lsn", "damage", "gave_way", "history_floor_lsn", "last_recovery", "last_scrub", "ledger_gone_lsn", "quarantine_bytes",
