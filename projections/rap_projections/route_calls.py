@@ -1,6 +1,9 @@
 """The calls about routes: the best one, what became of it, and choosing anew.
 
-Rules this file keeps: looking a route up decides nothing and writes nothing; routes are chosen when something changed.
+Rules this file keeps:
+
+- Looking a route up decides nothing and writes nothing; routes are chosen when something changed.
+- After a failure was told, the failed candidate is not handed out again as long as there is a better one.
 
 Example::
 
@@ -8,8 +11,10 @@ Example::
     cluster.routes.result(route, ok=False, reason="timeout")
 """
 
+from contextlib import suppress
 from typing import Unpack
 
+from rap_journal.errors import NoSpace
 from rap_projections import routes
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.event_kinds import PEERS, ROUTES, Event
@@ -30,7 +35,7 @@ class Routes:
         return routes.best(context.state[ROUTES], destination, channel, context.core.node_us())
 
     def result(self, route: SelectedRoute, *, ok: bool, reason: str | None = None, **context: Unpack[Context]) -> Receipt:
-        """Tell what using a route came to; a failure lowers its candidate for a while, and the choice is made anew at once.
+        """Tell what using a route came to. A failure lowers its candidate for a while, and the choice is made anew before this returns.
 
         Raises `MisuseError` for a reason that is no failure word.
         """
@@ -40,16 +45,20 @@ class Routes:
 
         receipt = self._context.execute("routes", decide, context, durable=not ok)
         if receipt.changed and not ok:
-            self.review(**context)
+            with suppress(NoSpace):
+                # Whoever saw a route fail asks for the next one at once. Without space the choice waits, as every cache does.
+                self._choose(self._context.take_touched(), context, durable=True)
         return receipt
 
     def review(self, *, everything: bool = False, **context: Unpack[Context]) -> Receipt:
         """Choose again where observations, results or time ask for it; with `everything`, for every destination."""
+        return self._choose(None if everything else self._context.take_touched(), context)
+
+    def _choose(self, touched: set[int] | None, context: Context, *, durable: bool = False) -> Receipt:
         cluster = self._context
-        touched = None if everything else cluster.take_touched()
 
         def decide(now: Now) -> tuple[Event, ...]:
             state = cluster.state
             return routes.decide_routes(state[ROUTES], state[PEERS], cluster.policy, now, touched=touched)
 
-        return cluster.execute("routes", decide, context)
+        return cluster.execute("routes", decide, context, durable=durable)
