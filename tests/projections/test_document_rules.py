@@ -199,7 +199,8 @@ def head_of(fabric: Fabric, **options: Any) -> VerifiedHead:
 def judge(fabric: Fabric, data: bytes, head: VerifiedHead | None, *, trusted_s: int = NOW_S, scope: Scope = Scope.PEERS) -> None:
     document = snapshot(data)
     version = Version(1, 1)
-    check_head(document, header(version), scope, fabric.trust(), head, trusted_s)
+    payload_bytes = len(document.envelope.payload)
+    check_head(document.content_id(), payload_bytes, header(version), scope, fabric.trust(), head, trusted_s)
 
 
 def test_the_head_must_list_exactly_this_document(fabric: Fabric) -> None:
