@@ -240,6 +240,7 @@ class ClusterState:
         self._core.tick()
         if self._core.is_open and self._context.fail_closed_reason is None:
             self._context.pay_uptime()
+            self._derivation.catch_up()
             self._maintenance.tick()
 
     @property

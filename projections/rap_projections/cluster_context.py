@@ -18,7 +18,7 @@ from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 
 from rap_journal.clock import Instant
-from rap_journal.errors import DamageError, FailClosed, StateStoreError
+from rap_journal.errors import DamageError, FailClosed, NoSpace, StateStoreError
 from rap_journal.records import Record
 from rap_journal.sealing import SealBroken
 from rap_projections.bundle_verification import verify_bootstrap, verify_bundles
@@ -259,7 +259,7 @@ class ClusterContext:
         return trust.trusted_s(state.view(HEALTH).used_s(instant, boot_id))
 
     def renew_deadline(self, signed_s: int, newest_instant_s: int, basis: str, cause: Receipt) -> None:
-        """A strictly newer signed instant renews the safe-operation deadline (trust, 17)."""
+        """A strictly newer signed instant renews the safe-operation deadline (trust, 17); where there is no space, it stays as it was."""
 
         def decide(now: Now) -> tuple[Event, ...]:
             health = self.state.view(HEALTH)
@@ -269,7 +269,9 @@ class ClusterContext:
             )  # fmt: skip
             return (*self.decide_uptime(now), *renewed) if renewed else ()
 
-        self.execute("health", decide, {"cause": cause})
+        # What it follows from is durable already, and an earlier deadline is the cautious one.
+        with suppress(NoSpace):
+            self.execute("health", decide, {"cause": cause})
 
     def newest_instant_s(self) -> int:
         """The newest signed instant that any key has shown, seconds since 1970; 0 before the first."""

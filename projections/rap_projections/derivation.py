@@ -4,6 +4,8 @@ Rules this file keeps:
 
 - Every step is repeatable: what is applied already gives no event. So the same code runs behind an activation and at every
   opening, where it makes up for a crash in between.
+- What is active is durable, so a lack of space for what follows from it is not the activation's failure: the cautious part, the policy in
+  force, holds at once, and the rest is made up for at the next tick that finds space, or at the next opening.
 - A document is reported as applied last of all: while it is not, the choice of routes that follows from it is made (again).
 - Each class decides by itself; what crosses over is the content id and what the document says.
 
@@ -13,8 +15,10 @@ Example::
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
+from rap_journal.errors import NoSpace
 from rap_projections import health_decisions, peers, routes, service_decisions, snapshot_decisions, update_decisions
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.documents import Scope, Version
@@ -30,10 +34,25 @@ class Derivation:
 
     def __init__(self, context: ClusterContext) -> None:
         self._context = context
+        self._behind: set[Scope] = set()
 
     def derive(self, scope: Scope, cause: Receipt | None = None) -> None:
-        """Bring what depends on `scope` up to its active document, and report the document as applied."""
-        context: Context = {"cause": cause} if cause is not None else {}
+        """Bring what depends on `scope` up to its active document, and report the document as applied; where there is space for that."""
+        self._behind.add(scope)
+        with suppress(NoSpace):
+            self._derive(scope, {"cause": cause} if cause is not None else {})
+            self._behind.discard(scope)
+
+    def catch_up(self) -> None:
+        """Try again what found no space."""
+        if self._behind:
+            # Nothing may be activated between reading what is active and applying it.
+            with self._context.authority:
+                for scope in Scope:
+                    if scope in self._behind:
+                        self.derive(scope)
+
+    def _derive(self, scope: Scope, context: Context) -> None:
         if scope is Scope.POLICY:
             self._apply_policy(context)
         elif scope is Scope.PEERS:
