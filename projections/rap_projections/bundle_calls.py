@@ -167,13 +167,13 @@ class Bundles:
         evidence = next(
             data for data in bundles if open_document(data, DocumentType.BUNDLE).content_id() == refusal.other_content_id
         )
-        stored = cluster.shelf.store(TRUST, evidence)
+        file_id = cluster.core.store(TRUST, evidence)
         version = cluster.require_trust().version
 
         def decide(now: Now) -> tuple[Event, ...]:
             return trust_decisions.decide_equivocation(
                 cluster.state.view(TRUST), version=version, known_content_id=refusal.known_content_id,
-                other_content_id=refusal.other_content_id, evidence_file_id=stored.file_id,
+                other_content_id=refusal.other_content_id, evidence_file_id=file_id,
             )  # fmt: skip
 
         cluster.execute("trust", decide, context)

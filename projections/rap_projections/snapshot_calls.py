@@ -32,9 +32,9 @@ from rap_projections.node_time import Now
 from rap_projections.policy import EffectivePolicy
 from rap_projections.receipts import UNCHANGED, Context, Receipt, check_word
 from rap_projections.refusals import Equivocation, RefusedError, WrongBase, WrongScope
-from rap_projections.signed_document import claims_to_be
+from rap_projections.signed_document import check_document_size, claims_to_be
 from rap_projections.snapshots import EVIDENCE_MAX, ScopeView, SnapshotsView
-from rap_projections.stored_document import StoredDocument
+from rap_projections.stored_document import StoredDocument, stored_document
 from rap_projections.verification import CheckReport, check_snapshot, verify_head, verify_increment, verify_snapshot
 from rap_projections.verified import VerifiedHead, VerifiedResult, VerifiedSnapshot
 
@@ -185,17 +185,23 @@ class Snapshots:
         return receipt
 
     def stage(self, scope: Scope, document: bytes, source: str, **context: Unpack[Context]) -> StoredDocument:
-        """Write a document aside for its scope (step 1); durable on return."""
+        """Write a document aside for its scope (step 1); durable on return.
+
+        Nothing about it is believed yet: it is never carried by its event, and takes neither more bytes than any document may have nor
+        the space reserve. Raises `TooLarge`, which is recorded, and `NoSpace`: a full disk takes a document that is verified first.
+        """
         cluster = self._context
         check_word("source", source)
         cluster.require_open()
-        stored = cluster.shelf.store(SNAPSHOTS, document)
+        with self._recording(document, source, context):
+            check_document_size(document, DocumentType.SNAPSHOT)
+        stored = stored_document(document, file_id=cluster.core.store(SNAPSHOTS, document))
         form = "increment" if claims_to_be(document, DocumentType.INCREMENT) else "snapshot"
 
         def decide(now: Now) -> tuple[Event, ...]:
             return decisions.decide_stage(cluster.state.view(SNAPSHOTS), scope=scope, form=form, source=source, stored=stored)
 
-        cluster.execute(f"snapshots/{scope.value}", decide, context)
+        cluster.execute(f"snapshots/{scope.value}", decide, context, may_use_reserve=False)
         return stored
 
     def drop_pending(self, scope: Scope, reason: str, **context: Unpack[Context]) -> Receipt:
@@ -255,12 +261,12 @@ class Snapshots:
         if refusal.other_content_id in kept or len(kept) >= EVIDENCE_MAX:
             # The first few prove as much as a flood would.
             return
-        stored = cluster.shelf.store(SNAPSHOTS, document)
+        file_id = cluster.core.store(SNAPSHOTS, document)
 
         def decide(now: Now) -> tuple[Event, ...]:
             return decisions.decide_equivocation(
                 cluster.state.view(SNAPSHOTS), scope=scope, version=known.version, known_content_id=known.content_id,
-                other_content_id=refusal.other_content_id, evidence_file_id=stored.file_id,
+                other_content_id=refusal.other_content_id, evidence_file_id=file_id,
             )  # fmt: skip
 
         cluster.execute(f"snapshots/{scope.value}", decide, context)

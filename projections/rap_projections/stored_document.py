@@ -30,8 +30,8 @@ class StoredDocument(NamedTuple):
     inline: bytes
 
     def without_inline(self) -> "StoredDocument":
-        """The same file without its second copy."""
-        return self._replace(inline=b"")
+        """The same file without its second copy; the same document, where no file holds it."""
+        return self._replace(inline=b"") if self.file_id else self
 
 
 def stored_document(document: bytes, *, file_id: bytes) -> StoredDocument:

@@ -13,3 +13,8 @@ def test_a_document_of_up_to_64_kib_rides_along(size: int, inline: int) -> None:
 
 def test_without_its_copy_only_the_file_remains() -> None:
     assert stored_document(b"abc", file_id=b"d").without_inline() == StoredDocument(b"d", 3, b"")
+
+
+def test_a_document_that_no_file_holds_keeps_its_only_copy() -> None:
+    stored = stored_document(b"abc", file_id=b"")
+    assert stored.without_inline() == stored

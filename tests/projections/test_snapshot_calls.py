@@ -1,0 +1,85 @@
+"""Signed snapshots on a full disk: nothing is active whose bytes are nowhere."""
+
+import pytest
+
+from rap_journal.errors import NoSpace
+from rap_projections.documents import Scope
+from rap_projections.event_kinds import SNAPSHOTS
+from rap_projections.refusals import Equivocation, TooLarge
+from tests.projections.store_kit import Ready, fill, ready, written
+
+
+def active_and_previous(it: Ready) -> list[bytes]:
+    """Content ids of the routes documents that serve and that could, each read from wherever it is kept."""
+    routes = it.cluster.snapshots.scope("routes")
+    held = [routes.active, *routes.previous]
+    return [it.fabric.content_id(it.cluster._context.shelf.load(SNAPSHOTS, kept.stored)) for kept in held if kept is not None]
+
+
+def test_a_document_that_found_no_space_is_not_staged_and_so_never_activated() -> None:
+    it = ready()
+    fill(it)
+    before = it.cluster.digest(), it.cluster._core.journal.durable_lsn
+    with it.cluster.activation("routes") as step, pytest.raises(NoSpace):
+        step.stage(it.fabric.routes([("node-1", [])]))
+    assert (it.cluster.digest(), it.cluster._core.journal.durable_lsn) == before
+    it.kit.power_cut()
+    assert it.cluster.digest() == before[0]
+
+
+def test_a_verified_document_that_stands_in_its_event_alone_is_kept_while_it_is_previous() -> None:
+    it = ready()
+    fill(it)
+    documents = [it.fabric.routes([("node-1", [])]), it.fabric.routes([("node-2", [])])]
+    it.cluster.activate(documents[0])
+    active = it.cluster.snapshots.scope("routes").active
+    assert active is not None and active.stored.file_id == b""
+    it.kit.filesystem.capacity_bytes = None
+    it.cluster.activate(documents[1])
+    expected = [it.fabric.content_id(document) for document in reversed(documents)]
+    assert active_and_previous(it) == expected
+    it.cluster.checkpoint()
+    for _opening in range(2):
+        it.kit.power_cut()
+        assert it.cluster.recovery.is_clean
+        assert active_and_previous(it) == expected
+    assert it.cluster.snapshots.scope(Scope.ROUTES.value).previous[0].stored.inline == documents[0]
+
+
+def test_what_is_larger_than_any_document_is_not_written_aside_and_the_refusal_is_recorded() -> None:
+    it = ready()
+    used, lsn = it.kit.filesystem.used_bytes, it.cluster._core.journal.durable_lsn
+    with it.cluster.activation("routes", source="mirror") as step, pytest.raises(TooLarge):
+        step.stage(bytes((4 << 20) + 1))
+    assert it.cluster.snapshots.scope("routes").pending is None
+    assert [refusal[:3] for refusal in it.cluster.view().snapshots.refusals] == [("mirror", "unknown", "too_large")]
+    assert len(written(it, lsn)) == 1 and it.kit.filesystem.used_bytes - used <= 1 << 20
+
+
+def test_staging_again_and_again_on_a_full_disk_takes_nothing_of_the_reserve() -> None:
+    it = ready()
+    step = it.cluster.activation("routes")
+    step.stage(b"first")
+    fill(it)
+    before = it.cluster.digest()
+    for number in range(50):
+        with pytest.raises(NoSpace):
+            step.stage(b"junk %d" % number)
+    assert it.cluster.digest() == before
+    assert it.cluster.health.partition("storage", on=True).durable
+
+
+def test_evidence_of_equivocation_that_found_no_space_is_named_by_no_event_and_kept_the_next_time() -> None:
+    it = ready()
+    it.cluster.activate(it.fabric.routes([("node-1", [])], version=1))
+    other = it.fabric.routes([("node-2", [])], version=1)
+    fill(it)
+    with pytest.raises(Equivocation):
+        it.cluster.activate(other)
+    assert it.cluster.snapshots.scope("routes").equivocations == ()
+    it.kit.filesystem.capacity_bytes = None
+    it.kit.power_cut()
+    with pytest.raises(Equivocation):
+        it.cluster.activate(other)
+    (seen,) = it.cluster.snapshots.scope("routes").equivocations
+    assert len(seen.evidence_file_id) == 16
