@@ -16,7 +16,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from rap_journal.errors import NoSpace
+from rap_journal.errors import NoSpace, StorageError
 from rap_journal.filesystem import Directory, File
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
@@ -41,6 +41,21 @@ def no_space_means(cluster: str, what: str) -> Iterator[None]:
             "Free space or raise the quota; appends resume by themselves.",
             cluster=cluster,
             reason="no_space",
+        ) from error
+
+
+@contextmanager
+def disk_errors_mean(cluster: str, what: str) -> Iterator[None]:
+    """Turn errors of the operating system into `NoSpace` and `StorageError`, for writing what nothing depends on yet."""
+    try:
+        with no_space_means(cluster, what):
+            yield
+    except OSError as error:
+        raise StorageError(
+            f"the {what} of {cluster} could not be written or read ({errno.errorcode.get(error.errno or 0, 'errno')}); nothing depends on it "
+            "yet. Check the disk, then repeat the call.",
+            cluster=cluster,
+            reason="disk_failed",
         ) from error
 
 

@@ -55,7 +55,7 @@ class Bundles:
             documents: snapshots that replace what the new bundle lets no longer count.
             source: who offered them, a short word.
 
-        Raises a `RefusedError` (recorded; nothing changed), `MisuseError`, `FailClosed`, `NoSpace`, `OutcomeUnknown`, `Poisoned`.
+        Raises a `RefusedError` (recorded; nothing changed), `MisuseError`, `FailClosed`, `StorageError`.
         """
         check_word("source", source)
         cluster = self._context

@@ -109,7 +109,7 @@ class Identity:
         """Keep the certificate (DER) that answers the request, durably. The one that is kept already is ``changed=False``.
 
         Raises a `RefusedError`, which is recorded, where it is not this node's, not for the requested key, not issued by the cluster,
-        revoked or past its end; `MisuseError` where none was requested; `FailClosed`, `NoSpace`, `OutcomeUnknown`, `Poisoned`.
+        revoked or past its end; `MisuseError` where none was requested; `FailClosed`, `StorageError`.
         """
         check_word("source", source)
         with self._asking:

@@ -32,7 +32,7 @@ from rap_journal.reader import JournalReader
 from rap_journal.records import Category, Record
 from rap_journal.sealed_store import load_document, store_document
 from rap_journal.sealing import Purpose
-from rap_journal.space import no_space_means
+from rap_journal.space import disk_errors_mean
 from rap_journal.values import ClassSpec, Durability
 from rap_projections.document_shelf import DocumentShelf
 from rap_projections.event_kinds import SNAPSHOTS, Event, kind_of, kind_of_type
@@ -282,11 +282,11 @@ class JournaledState:
         return self._setup.randomness(count)
 
     def store(self, spec: ClassSpec, content: bytes, *, purpose: Purpose = Purpose.DOCUMENT) -> bytes:
-        """Keep a document, sealed and synced; returns its file id. Raises `NoSpace`, and `MisuseError` after closing."""
+        """Keep a document, sealed and synced; returns its file id. Raises `NoSpace`, `StorageError`, and `MisuseError` after closing."""
         self.require_open()
         self.journal.require_writable()
         folders, keys = self._unlocked.folders, self._unlocked.keys
-        with no_space_means(self.name, f"{spec.name} document"):
+        with disk_errors_mean(self.name, f"{spec.name} document"):
             file_id = store_document(
                 folders, spec, content, journal_id=keys.marker.journal_id, keys=keys.ring, randomness=self._setup.randomness,
                 purpose=purpose,

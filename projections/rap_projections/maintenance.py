@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from rap_journal.errors import NoSpace
+from rap_journal.space import disk_errors_mean
 from rap_projections.checkpointing import WrittenCheckpoint, write_checkpoint
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.giving_way import GivingWay
@@ -47,10 +48,10 @@ class Maintenance:
     def checkpoint(self) -> WrittenCheckpoint:
         """Write a checkpoint set, retire what the policy no longer keeps, and keep within the disk budget.
 
-        Raises `NoSpace` where nothing is left that could give way, `FailClosed`, and what writing raises.
+        Raises `NoSpace` where nothing is left that could give way, `StorageError`, `FailClosed`, and what writing raises.
         """
         core, context = self._context.core, self._context
-        with self._turn:
+        with self._turn, disk_errors_mean(core.name, "checkpoint set"):
             core.require_open()
             context.require_open()
             tried: list[str] = []

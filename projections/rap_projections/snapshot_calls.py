@@ -57,8 +57,8 @@ class Snapshots:
     def activate(self, document: bytes, *, source: str = DEFAULT_SOURCE, **context: Unpack[Context]) -> Receipt:
         """Verify a snapshot and make it the active one of its scope.
 
-        The same content again is ``changed=False``. Raises a `RefusedError` (recorded; nothing changed), `FailClosed`, `NoSpace`,
-        `OutcomeUnknown`, `Poisoned`.
+        The same content again is ``changed=False``. Raises a `RefusedError` (recorded; nothing changed), `FailClosed`, `StorageError`
+        (`NoSpace`, `OutcomeUnknown`, `Poisoned`).
         """
         with self._context.authority:
             verified = self.verify(document, source=source, **context)
@@ -75,7 +75,7 @@ class Snapshots:
     def take_head(self, document: bytes, *, source: str = DEFAULT_SOURCE, **context: Unpack[Context]) -> Receipt:
         """Verify a head, the newest statement of what is current (trust, 6), and go by it from now on.
 
-        Raises a `RefusedError` (recorded; nothing changed), `FailClosed`, `NoSpace`, `OutcomeUnknown`, `Poisoned`.
+        Raises a `RefusedError` (recorded; nothing changed), `FailClosed`, `StorageError`.
         """
         cluster = self._context
         check_word("source", source)

@@ -53,7 +53,7 @@ class Updates:
     def stage(self, reference: bytes, *, source: str = "agent", **context: Unpack[Context]) -> Receipt:
         """Let the release wait that a signed reference names. What runs or waits already is ``changed=False``.
 
-        Raises a `RefusedError`, which is recorded; `FailClosed`, `NoSpace`, `OutcomeUnknown`, `Poisoned`.
+        Raises a `RefusedError`, which is recorded; `FailClosed`, `StorageError`.
         """
         check_word("source", source)
         subject = UNKNOWN_SUBJECT
@@ -93,7 +93,7 @@ class Updates:
         """Make the pending release the current one, the one before it the rollback candidate.
 
         Raises `NotAllowed` where its bytes were not verified or the gate is closed, `NotValidated` after a restore, `Rollback` where the
-        signed minimum rose above it, `MisuseError` where nothing waits; `FailClosed`, `NoSpace`, `OutcomeUnknown`, `Poisoned`.
+        signed minimum rose above it, `MisuseError` where nothing waits; `FailClosed`, `StorageError`.
         """
         cluster = self._context
         cluster.require_open()

@@ -4,9 +4,9 @@ import errno
 
 import pytest
 
-from rap_journal.errors import NoSpace
+from rap_journal.errors import DamageError, NoSpace, StorageError
 from rap_journal.filesystem import read_whole
-from rap_journal.space import is_all_zero, is_no_space, make_zero_filled, no_space_means, write_zeros
+from rap_journal.space import disk_errors_mean, is_all_zero, is_no_space, make_zero_filled, no_space_means, write_zeros
 from rap_journal.testing import MemoryFileSystem
 from rap_journal.testing.memory_handles import MemoryDirectory
 
@@ -107,3 +107,22 @@ def test_a_single_byte_tells_a_used_file_from_an_unused_one(folder: MemoryDirect
 def test_an_empty_file_is_all_zero(folder: MemoryDirectory) -> None:
     with folder.create("file") as file:
         assert is_all_zero(file)
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(errno.ENOSPC, NoSpace), (errno.EIO, StorageError), (errno.ENOENT, StorageError)]
+)
+def test_an_error_of_the_disk_comes_out_as_one_of_the_stores_and_names_no_more_than_the_errno(
+    number: int, expected: type[StorageError]
+) -> None:
+    with pytest.raises(StorageError) as caught, disk_errors_mean("eu-1", "document"):
+        raise OSError(number, "somewhere", "/state/secret")
+    assert type(caught.value) is expected and isinstance(caught.value.__cause__, OSError)
+    assert caught.value.cluster == "eu-1" and errno.errorcode[number] in str(caught.value) and "secret" not in str(caught.value)
+
+
+def test_errors_of_the_store_pass_as_they_are() -> None:
+    error = DamageError("damaged")
+    with pytest.raises(DamageError) as caught, disk_errors_mean("eu-1", "document"):
+        raise error
+    assert caught.value is error

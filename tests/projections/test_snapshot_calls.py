@@ -1,8 +1,10 @@
 """Signed snapshots on a full disk: nothing is active whose bytes are nowhere."""
 
+import errno
+
 import pytest
 
-from rap_journal.errors import NoSpace
+from rap_journal.errors import NoSpace, StorageError
 from rap_projections.documents import Scope
 from rap_projections.event_kinds import SNAPSHOTS
 from rap_projections.refusals import Equivocation, TooLarge
@@ -83,3 +85,31 @@ def test_evidence_of_equivocation_that_found_no_space_is_named_by_no_event_and_k
         it.cluster.activate(other)
     (seen,) = it.cluster.snapshots.scope("routes").equivocations
     assert len(seen.evidence_file_id) == 16
+
+
+@pytest.mark.parametrize("operation", ["create", "write", "sync", "rename", "sync_directory"])
+def test_a_disk_that_fails_under_a_document_or_a_checkpoint_says_so_with_an_error_of_the_store_and_costs_nothing(
+    operation: str,
+) -> None:
+    it = ready()
+    document = it.fabric.routes([("node-1", [])])
+    it.cluster.note("so that a checkpoint is due")
+    before = it.cluster.digest()
+    for call in (
+        lambda: it.cluster.activate(document),
+        lambda: it.cluster.activation("routes").stage(document),
+        it.cluster.checkpoint,
+    ):
+        it.kit.filesystem.fail(operation, ON_ITS_WAY[operation], errno.EIO)
+        with pytest.raises(StorageError) as caught:
+            call()
+        it.kit.filesystem.heal()
+        assert (type(caught.value), caught.value.reason, caught.value.cluster) == (StorageError, "disk_failed", "lab")
+    assert it.cluster.digest() == before
+    assert it.cluster.activate(document).durable and it.cluster.checkpoint().byte_count
+
+
+ON_ITS_WAY = {
+    "create": "*/tmp/*", "write": "*/tmp/*", "sync": "*/tmp/*", "rename": "*/tmp/*", "sync_directory": "*/snapshots",
+}  # fmt: skip
+"""What is touched by writing a document, or a checkpoint of the class, aside."""
