@@ -458,23 +458,3 @@ def test_without_the_right_key_stored_bytes_are_still_verified() -> None:
     report = verify_files({**sound_files(), "trust/keys-00000001": b""}, keys=failing)
     assert reasons(report) == [("identity/keys-00000001", 0, "no_answer"), ("trust/keys-00000001", 0, "too_short")]
     assert report.exit_code == 8
-
-
-# Reports.
-
-
-def test_findings_read_as_sentences() -> None:
-    finding = VerifyFinding("journal/00000001-00000001", 512, "bad_digest", Severity.CACHE_DAMAGE, ("peers", "routes"), 3, 7)
-    assert finding.sentence() == (
-        "journal/00000001-00000001 at byte 512: bad_digest of peers, routes, LSN 3 to 7: damage to caches only; they are rebuilt"
-    )
-    assert VerifyFinding("tmp", 0, "leftover", Severity.HARMLESS).sentence() == "tmp at byte 0: leftover: harmless"
-
-
-def test_the_worst_finding_decides_the_exit_code() -> None:
-    ranked = sorted(Severity)
-    assert [severity.exit_code for severity in ranked] == [0, 6, 7, 9, 11, 12, 8]
-    for worst in ranked:
-        findings = tuple(VerifyFinding("f", 0, "r", severity) for severity in ranked if severity <= worst)
-        assert VerifyReport(findings, (), False, False).exit_code == worst.exit_code
-    assert VerifyReport((), (), False, False).exit_code == 0
