@@ -69,7 +69,11 @@ def test_frames_and_segments_are_found_without_a_key(home: Directory, filesystem
 
 @pytest.mark.parametrize(
     ("spec", "verdict", "cautious"),
-    [(IDENTITY, Verdict.TORN_TAIL, ()), (HEALTH, Verdict.TORN_OR_ROTTEN, ("health",)), (PEERS, Verdict.TORN_OR_ROTTEN, ("peers",))],
+    [
+        (IDENTITY, Verdict.TORN_TAIL, ()),
+        (HEALTH, Verdict.TORN_OR_ROTTEN, ("health",)),
+        (PEERS, Verdict.TORN_OR_ROTTEN, ("peers",)),
+    ],
     ids=lambda value: value.name if isinstance(value, ClassSpec) else "",
 )
 def test_half_a_frame_behind_the_last_one_is_what_a_crash_leaves(
