@@ -52,7 +52,13 @@ def test_a_node_that_was_killed_comes_back_with_equal_digests(shown: tuple[int, 
         assert all(each["equal"] and len(set(each["digests"].values())) == 1 for each in cluster["comparisons"])
         acknowledged, found, recovered, end = cluster["comparisons"]
         assert set(acknowledged["digests"]) == {"writer", "killed_files", "checkpoint", "floor"}
-        assert acknowledged["lsn"] <= found["lsn"] <= recovered["lsn"] < end["lsn"] == cluster["horizon"]
+        assert acknowledged["lsn"] <= found["lsn"] <= recovered["lsn"] < end["lsn"] <= cluster["horizon"]
+
+
+def test_whom_to_trust_changes_at_the_end(shown: tuple[int, dict[str, Any]]) -> None:
+    _exit_code, document = shown
+    assert [step["is_right"] for step in document["trust"]] == [True] * 4
+    assert [step["answer"] for step in document["trust"]][1::2] == ["refused: rollback", "refused: revoked"]
 
 
 def test_every_slice_of_both_clusters_is_acknowledged_and_folded_again(shown: tuple[int, dict[str, Any]]) -> None:

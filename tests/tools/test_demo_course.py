@@ -70,7 +70,12 @@ def test_a_writer_that_was_quicker_than_the_kill_is_a_problem(demo_run: DemoRun,
 def test_the_steps_are_told_and_every_message_is_passed_on(tmp_path: Path) -> None:
     network, witness = DemoNetwork.open(None, slices=SLICES, seed=2), Witness()
     evidence = conduct(make_order(tmp_path / "node", tmp_path / "node.key", None, network), network, witness)
-    assert witness.said == ["writing, to be killed", "killed; reading the files", "recovering and going on"]
+    assert witness.said == [
+        "writing, to be killed",
+        "killed; reading the files",
+        "recovering and going on",
+        "changing whom to trust",
+    ]
     assert witness.heard == [*evidence.first.messages, *evidence.second.messages]
     assert (evidence.first.returncode, evidence.second.returncode) == (-9, 0)
     assert sorted(evidence.killed) == ["eu-west-1", "us-east-1"]

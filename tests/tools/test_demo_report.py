@@ -25,7 +25,7 @@ def test_a_killed_cluster_is_reported_over_both_of_its_writers(demo_run: DemoRun
     found = report_killed(history, demo, demo_run.evidence, 77)
     said = demo_run.acknowledged(CLUSTER)
     first, second = demo_run.evidence.first.acknowledged(CLUSTER), demo_run.evidence.second.acknowledged(CLUSTER)
-    assert (found.cluster, found.node, found.horizon, found.frames) == (CLUSTER, "us-east-1-node-0", said[-1].lsn, 77)
+    assert (found.cluster, found.node, found.horizon, found.frames) == (CLUSTER, "us-east-1-node-0", history.horizon.lsn, 77)
     assert found.observations == OBSERVATIONS == first[-1].observations + second[-1].observations
     events, seconds = first[-1].events + second[-1].events, first[-1].seconds + second[-1].seconds
     assert found.events_per_s == pytest.approx(events / seconds)

@@ -23,6 +23,7 @@ from rap_tools.demo_proof import Evidence, disk_bytes, read_killed, verify
 from rap_tools.demo_report import report_killed, report_live
 from rap_tools.demo_result import ClusterResult, DemoResult
 from rap_tools.demo_run import Watcher, plan_kill, resume_after, run_writer
+from rap_tools.demo_trust import show_trust
 
 Report = Callable[[ClusterHistory, DemoCluster, int], ClusterResult]
 """The result of one cluster, from its history and the number of frames in its journal."""
@@ -44,6 +45,7 @@ def show_kill(order: Order, network: DemoNetwork, watcher: Watcher) -> DemoResul
     opened = evidence.second.opened(network.clusters[0].id)
     return result._replace(
         killed_with=evidence.first.returncode,
+        trust=evidence.trust,
         store_open_ms=opened.store_open_ms if opened else None,
         took_s=time.perf_counter() - began,
     )
@@ -57,7 +59,10 @@ def conduct(order: Order, network: DemoNetwork, watcher: Watcher) -> Evidence:
     killed = read_killed(Path(order.root), FileKeyProvider(order.key_file), first, network)
     watcher.say("recovering and going on")
     second = run_writer(order._replace(resume=resume_after(first, network)), watcher.listen)
-    return Evidence(first, killed, second)
+    watcher.say("changing whom to trust")
+    return Evidence(
+        first, killed, second, show_trust(Path(order.root), FileKeyProvider(order.key_file), network, order.issued_at_s)
+    )
 
 
 def show_live(order: Order, network: DemoNetwork, wait: Callable[[], bool], tell: Callable[[str], None]) -> DemoResult:
@@ -91,4 +96,5 @@ def _look(order: Order, network: DemoNetwork, report: Report) -> DemoResult:
         clusters=tuple(clusters),
         commands=next_commands(root, key_file, network.clusters[0].id),
         trace_slices=network.trace.slices,
+        trust=(),
     )

@@ -104,7 +104,7 @@ class DemoNetwork(NamedTuple):
 
     def issuer(self, cluster: DemoCluster, issued_at_s: int) -> Issuer:
         """Everything this cluster's issuer signs: all five scopes at the start, and other relays halfway."""
-        fabric = Fabric(cluster.id, self.seed, issued_at_s - BUNDLE_AGE_S)
+        fabric = self.fabric(cluster, issued_at_s)
         peers = self.peers(cluster)
         # Newer than the bundle, so that they renew what it says of the time, and with it the deadline of safe operation.
         fabric.issued_at_s = issued_at_s
@@ -118,6 +118,10 @@ class DemoNetwork(NamedTuple):
         fabric.issued_at_s = issued_at_s + self.slices // 2 * SLICE_S
         halfway = (fabric.routes(_candidates(peers, shift=1)),)
         return Issuer(fabric.bootstrap, fabric.fingerprint, {0: start, self.slices // 2: halfway})
+
+    def fabric(self, cluster: DemoCluster, issued_at_s: int) -> Fabric:
+        """Who signs for a cluster whose history begins at `issued_at_s`; the first bundle is a little older."""
+        return Fabric(cluster.id, self.seed, issued_at_s - BUNDLE_AGE_S)
 
     def peers(self, cluster: DemoCluster) -> list[str]:
         """Every other node of the trace, by name."""

@@ -29,6 +29,7 @@ from rap_tools.demo_messages import Acknowledged
 from rap_tools.demo_network import DemoNetwork
 from rap_tools.demo_result import BestRoute, Comparison
 from rap_tools.demo_run import Transcript
+from rap_tools.demo_trust import TrustStep
 
 ACKNOWLEDGED_STATES_MAX = 20
 """So many of the acknowledged states of a cluster, evenly spread, are folded again."""
@@ -49,11 +50,12 @@ class KilledReading(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """Everything known of one run: the writer that was killed and what it left, and the one that came back."""
+    """Everything known of one run: the writer that was killed and what it left, the one that came back, and what was shown of trust."""
 
     first: Transcript
     killed: dict[str, KilledReading]
     second: Transcript
+    trust: tuple[TrustStep, ...] = ()
 
 
 def read_killed(root: Path, keys: FileKeyProvider, first: Transcript, network: DemoNetwork) -> dict[str, KilledReading]:

@@ -14,6 +14,8 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import Any, NamedTuple
 
+from rap_tools.demo_trust import TrustStep
+
 FORMAT = "rap-state-demo"
 FORMAT_VERSION = 1
 
@@ -131,6 +133,7 @@ class DemoResult(NamedTuple):
         clusters: one result per cluster.
         commands: what to run next.
         trace_slices: how many slices the trace has.
+        trust: what was offered to the first cluster at the end, and what it answered; nothing where nothing was killed.
     """
 
     root: Path
@@ -146,6 +149,7 @@ class DemoResult(NamedTuple):
     clusters: tuple[ClusterResult, ...]
     commands: tuple[str, ...]
     trace_slices: int
+    trust: tuple[TrustStep, ...] = ()
 
     def problems(self) -> tuple[str, ...]:
         """What is not as it must be, in sentences; empty when everything was shown."""
@@ -154,6 +158,7 @@ class DemoResult(NamedTuple):
             found.append(f"the first writer was to be killed and ended with status {self.killed_with}.")
         if self.verify_exit_code:
             found.append(f"verification found damage (exit code {self.verify_exit_code}): run rap-state verify.")
+        found += [f"{step.offered}: {step.answer}." for step in self.trust if not step.is_right]
         for cluster in self.clusters:
             kill = cluster.interruption
             if kill is not None and kill.unacknowledged_records < 0:
@@ -177,6 +182,7 @@ class DemoResult(NamedTuple):
             "problems": list(problems),
             **{name: str(value) if isinstance(value, Path) else value for name, value in self._asdict().items()},
             "clusters": [_cluster_document(cluster) for cluster in self.clusters],
+            "trust": [step._asdict() for step in self.trust],
         }
 
 

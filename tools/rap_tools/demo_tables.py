@@ -111,6 +111,9 @@ def print_tables(result: DemoResult, stream: TextIO, *, is_plain: bool) -> None:
         _explain(console, f"{', '.join(SOURCE_LEGENDS[source] for source in _sources(cluster))}.")
         console.print(_routes(cluster))
         _explain(console, ROUTES_LEGEND)
+    if result.trust:
+        console.print(_trust(result))
+        console.print()
     for line in _conclusion(result):
         console.print(line, soft_wrap=True)
 
@@ -226,6 +229,15 @@ def _routes(cluster: ClusterResult) -> Table:
         table.add_column(name, justify="right" if name.startswith("score") else "left")
     for route in cluster.routes:
         table.add_row(route.destination, f"{route.score_ms:,.1f}", route.path, "; ".join(route.alternatives))
+    return table
+
+
+def _trust(result: DemoResult) -> Table:
+    table = _table(f"{result.clusters[0].cluster}: whom to trust changes")
+    for name in ("offered", "what the store did"):
+        table.add_column(name)
+    for step in result.trust:
+        table.add_row(step.offered, step.answer if step.is_right else Text(step.answer, style="bold red"))
     return table
 
 
