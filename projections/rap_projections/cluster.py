@@ -33,6 +33,7 @@ from rap_projections.lifecycle import decide_note
 from rap_projections.maintenance import Maintenance
 from rap_projections.node_time import Now
 from rap_projections.operations import Allowed, Operation
+from rap_projections.orphaned_keys import remove_orphaned_keys
 from rap_projections.peer_calls import Peers
 from rap_projections.policy import EffectivePolicy, Policy
 from rap_projections.receipts import Context, Receipt, because
@@ -105,6 +106,11 @@ class ClusterState:
         self._context.start()
         Opening(self._context, self._derivation).run()
         self._maintenance.opened()
+
+    def sweep(self) -> None:
+        """Remove what a crash left and nothing names. Called by the store, before anybody has this cluster. Raises `OSError`."""
+        if self._context.fail_closed_reason is None:
+            remove_orphaned_keys(self._core)
 
     def reopen(self) -> None:
         """Recover in process after a failed write. Handles stay valid; observations that were not durable yet are gone.

@@ -16,7 +16,6 @@ Example::
 """
 
 import hashlib
-import math
 import secrets
 import threading
 from collections.abc import Callable
@@ -33,16 +32,14 @@ from rap_journal.errors import (
     KeyTampered,
     MisuseError,
     NoSpace,
-    NoSuchStore,
     StateStoreError,
-    StoreBusy,
 )
-from rap_journal.filesystem import Directory, FileSystem, Lock
+from rap_journal.filesystem import FileSystem, Lock
 from rap_journal.format_levels import require_known
 from rap_journal.layout import AGENT as AGENT_FOLDER
-from rap_journal.layout import AGENT_DAMAGED, LOCK, MARKER, lock_holder_text
+from rap_journal.layout import AGENT_DAMAGED, MARKER
 from rap_journal.markers import read_marker
-from rap_journal.os_filesystem import OsFileSystem, process_id
+from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.sealing import SealBroken
 from rap_journal.values import ClusterId
 from rap_projections import agent
@@ -61,13 +58,11 @@ from rap_projections.receipts import Receipt
 from rap_projections.refusals import NoSuchCluster
 from rap_projections.release import RELEASE, Release
 from rap_projections.store_folders import Randomness, StoreFolders, agent_setup, cluster_setup, make_store
+from rap_projections.store_root import no_store, open_root, take_lock
 from rap_projections.trust_decisions import NewBundle, decide_bundles, decide_instant, decide_pin
 from rap_projections.verified import VerifiedBundle
 from rap_projections.version import __version__
 from rap_projections.witness_floors import witness_floors
-
-LOCK_RETRY_S = 0.05
-"""Pause between two tries to take the lock."""
 
 _AGENT_LOST = (DamageError, KeyTampered, MalformedCbor, SealBroken, FileNotFoundError)
 """What tells that the agent's journal is damaged, as opposed to a key that is missing or a disk that fails."""
@@ -119,13 +114,13 @@ class NodeStore:
         """
         path = str(root)
         require_outside(path, keys)
-        opened = _open_root(filesystem or OsFileSystem(), path, create=create)
+        opened = open_root(filesystem or OsFileSystem(), path, create=create)
         the_clock = clock or SystemClock()
-        lock = _take_lock(opened, the_clock, wait_s)
+        lock = take_lock(opened, the_clock, wait_s)
         try:
             if opened.status(MARKER) is None:
                 if not create:
-                    raise _no_store(path)
+                    raise no_store(path)
                 make_store(opened, keys, the_clock, randomness, release)
             marker = read_marker(opened).marker
             require_known(marker.format_level, release.levels, MARKER)
@@ -345,6 +340,9 @@ class NodeStore:
             self._unopened[name] = error
             raise
         keep_in_step(self._folders, cluster)
+        with suppress(OSError):
+            # An orphan that stays does no harm, and the next opening tries again.
+            cluster.sweep()
         self._unopened.pop(name, None)
         # Replaced, never changed: others may be going through it.
         self._clusters = {**self._clusters, name: cluster}
@@ -390,24 +388,6 @@ def _nothing() -> None:
     return None
 
 
-def _open_root(filesystem: FileSystem, path: str, *, create: bool) -> Directory:
-    try:
-        return filesystem.open_root(path, create=create)
-    except FileNotFoundError as error:
-        raise _no_store(path) from error
-
-
-def _take_lock(root: Directory, clock: Clock, wait_s: float) -> Lock:
-    holder = lock_holder_text(process_id(), clock.boot_id())
-    pause = threading.Event()
-    for _attempt_number in range(math.ceil(wait_s / LOCK_RETRY_S)):
-        try:
-            return root.lock(LOCK, holder)
-        except StoreBusy:
-            pause.wait(LOCK_RETRY_S)
-    return root.lock(LOCK, holder)
-
-
 def _attempt(step: Callable[[], object]) -> StateStoreError | OSError | None:
     """What `step` raised, or None."""
     try:
@@ -445,9 +425,3 @@ def _file_missing(name: str, error: FileNotFoundError) -> DamageError:
 
 def _no_cluster(name: str) -> NoSuchCluster:
     return NoSuchCluster(f"this node is not a member of cluster {name}; nothing was done. Join it first.", cluster=name)
-
-
-def _no_store(path: str) -> NoSuchStore:
-    return NoSuchStore(
-        f"there is no store in {path}; nothing was made. Check the path, or open with create=True.", file=path, reason="no_store"
-    )
