@@ -37,7 +37,7 @@ from rap_journal.marker_changes import raise_level, rotate_data_key
 from rap_journal.markers import Marker, read_marker, sealed_marker, write_marker
 from rap_journal.payload import StrictHead
 from rap_journal.recovery import Base, Examined, examine
-from rap_journal.recovery_report import RecoveryReport
+from rap_journal.recovery_report import Finding, RecoveryReport
 from rap_journal.repair import doubts_about, prepare, repair_closed, repair_copies, repair_marker
 from rap_journal.sealing import KeyRing, key_check_value
 from rap_journal.segment_writer import SegmentWriter, WriterIdentity
@@ -331,6 +331,11 @@ class Journal:
             )  # fmt: skip
             self.keys = Keys(marker, ring)
             return marker.key_generation
+
+    def repair_copies(self) -> tuple[Finding, ...]:
+        """Write marker and key files again where one of their two copies is damaged, never beside a change of them. Raises `OSError`."""
+        with self._renewing:
+            return repair_copies(self.folders.root, self.folders, self.setup.key_folders)
 
     def require_writable(self) -> None:
         """Raise `FailClosed` or `FormatTooNew` where the journal is open for reading only."""

@@ -28,6 +28,7 @@ from rap_journal.format import SEALED_DIGEST_BYTES, SEALED_HEADER_BYTES, SEALED_
 from rap_journal.frames import Frame, read_frame, read_header
 from rap_journal.inventory import SegmentFile, take_inventory
 from rap_journal.key_files import read_key_file
+from rap_journal.key_generations import list_generations
 from rap_journal.layout import MARKER, WITNESS, keys_name, parse_checkpoint_name, parse_document_name
 from rap_journal.ledger import list_ledger
 from rap_journal.limits import FRAME_BYTES_MAX
@@ -71,9 +72,13 @@ class Scrub:
         self._shape = shape
         self._marker = marker
         self._reading = self._read_all()
-        key_file = keys_name(marker.key_generation)
+        generations = {marker.key_generation} | list_generations(folders.root, shape.key_folders)
         self._judges: dict[str, Callable[[], str | None]] = {MARKER: self._marker_fault, WITNESS: self._witness_fault}
-        self._judges |= {f"{folder}/{key_file}": partial(self._key_fault, folder, key_file) for folder in shape.key_folders}
+        self._judges |= {
+            f"{folder}/{keys_name(generation)}": partial(self._key_fault, folder, generation)
+            for generation in sorted(generations)
+            for folder in shape.key_folders
+        }
         self.found: list[ScrubFinding] = []
         self.file_count = 0
         self.byte_count = 0
@@ -142,9 +147,12 @@ class Scrub:
                 return None
         return "bad_slot"
 
-    def _key_fault(self, folder_name: str, name: str) -> str | None:
+    def _key_fault(self, folder_name: str, generation: int) -> str | None:
         with self._folders.root.directory(folder_name) as folder:
-            return None if read_key_file(folder, name).key_check == self._marker.key_check else "other_key"
+            file = read_key_file(folder, keys_name(generation))
+        is_current = generation == self._marker.key_generation
+        is_right = file.key_generation == generation and (not is_current or file.key_check == self._marker.key_check)
+        return None if is_right else "other_key"
 
     def _sealed(self, folder: Directory, path: str, name: str, class_mask: int) -> Iterator[int]:
         """A sealed file: its digest is over all that is stored."""

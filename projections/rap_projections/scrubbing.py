@@ -20,7 +20,6 @@ from rap_journal.clock import Instant
 from rap_journal.errors import StateStoreError
 from rap_journal.journal import Journal
 from rap_journal.layout import WITNESS
-from rap_journal.repair import repair_copies
 from rap_journal.scrub import Scrub, ScrubFinding
 from rap_journal.verify_files import JournalShape
 from rap_projections.cluster_context import ClusterContext
@@ -119,7 +118,7 @@ class _Pass:
                 self.journal.bring_witness_up()
                 self.journal.bring_witness_up()
             elif self._scrub.has_copy(finding.file):
-                repair_copies(self.journal.folders.root, self.journal.folders, self.journal.setup.key_folders)
+                self.journal.repair_copies()
         is_repaired = self._scrub.has_copy(finding.file) and self._scrub.fault_of(finding.file) is None
         return Found(finding.file, finding.offset, finding.reason, finding.class_mask, is_repaired=is_repaired)
 

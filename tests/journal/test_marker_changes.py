@@ -2,15 +2,35 @@
 `test_format_levels`, on generations in `test_key_generations`."""
 
 import errno
+from collections.abc import Callable
 
 import pytest
 
-from rap_journal.errors import NoSpace, OutcomeUnknown, Poisoned
+from rap_journal.errors import KeyUnavailable, NoSpace, OutcomeUnknown, Poisoned
 from rap_journal.format_levels import FormatLevels
+from rap_journal.key_files import read_key_file
 from rap_journal.layout import MARKER, keys_name
 from rap_journal.markers import read_marker
-from rap_journal.testing import MemoryFileSystem
-from tests.journal.workbench import PATH, TRUST, Opened, create_journal, open_journal, setup_of, tree
+from rap_journal.reader import JournalReader
+from rap_journal.sealed_store import load_document, store_document
+from rap_journal.testing import EverythingSurvives, MemoryFileSystem, SeededRandomness, SimulatedCrash
+from tests.journal.rotation_kit import FOLDERS, both, key_files, opened_again, rotated, segment_generations, verified
+from tests.journal.workbench import (
+    HEALTH,
+    JOURNAL_ID,
+    PATH,
+    PEERS,
+    TRUST,
+    FixedProvider,
+    Opened,
+    create_journal,
+    new_journal,
+    open_journal,
+    plain,
+    plant,
+    setup_of,
+    tree,
+)
 
 KNOWS_TWO = setup_of(levels=FormatLevels(known=2, made=1))
 CHANGES = ["level", "key"]
@@ -125,3 +145,174 @@ def test_a_key_file_that_cannot_be_made_changes_nothing() -> None:
         journal.journal.rotate_data_key()
     assert (caught.value.errno, tree(filesystem)[MARKER]) == (errno.EIO, before)
     journal.append(TRUST, "goes on")
+
+
+# Rotations of the data key.
+
+
+def test_a_rotation_makes_a_key_file_in_both_folders_and_names_it_in_the_marker() -> None:
+    filesystem, opened = rotated()
+    marker = opened.journal.keys.marker
+    assert (marker.key_generation, marker.serial) == (2, 2)
+    assert key_files(filesystem) == both(1, 2)
+    with filesystem.open_root(PATH) as root:
+        files = []
+        for name in FOLDERS:
+            with root.directory(name) as folder:
+                files.append(read_key_file(folder, keys_name(2)))
+        assert files[0] == files[1]
+        assert files[0].key_check == marker.key_check == read_marker(root).marker.key_check
+    assert segment_generations(filesystem) == [1, 2]
+
+
+def test_what_was_sealed_before_a_rotation_stays_readable() -> None:
+    filesystem, opened = new_journal()
+    opened.append(TRUST, "first")
+    journal = opened.journal
+    arguments = {"journal_id": JOURNAL_ID, "keys": journal.keys.ring}
+    old = store_document(journal.folders, PEERS, b"old", randomness=SeededRandomness("d"), **arguments)
+    journal.rotate_data_key()
+    new = store_document(journal.folders, PEERS, b"new", randomness=SeededRandomness("e"), **arguments)
+    opened.append(TRUST, "second")
+    opened.checkpoint()
+    opened.append(HEALTH, "third")
+    journal.close()
+    assert verified(filesystem) == []
+    again = opened_again(filesystem.crash())
+    assert again.ledger.bodies() == ["first", "second", "third"]
+    assert again.journal.report.is_clean
+    ring = again.journal.keys.ring
+    assert (ring.generations, ring.current) == ({1, 2}, 2)
+    for file_id, content in ((old, b"old"), (new, b"new")):
+        assert load_document(again.journal.folders, PEERS, file_id, journal_id=JOURNAL_ID, keys=ring) == content
+
+
+def test_rotations_follow_on_each_other() -> None:
+    filesystem, opened = rotated()
+    assert opened.journal.rotate_data_key() == 3
+    opened.append(TRUST, "third")
+    opened.journal.close()
+    again = opened_again(filesystem)
+    assert again.ledger.bodies() == ["first", "second", "third"]
+    assert segment_generations(filesystem) == [1, 2, 3]
+
+
+def test_a_reader_beside_the_writer_reads_on_over_a_rotation() -> None:
+    filesystem, opened = new_journal()
+    opened.append(TRUST, "first")
+    with JournalReader.open(filesystem.open_root(PATH), setup_of(), live=True) as reader:
+        opened.journal.rotate_data_key()
+        opened.append(TRUST, "second")
+        reader.refresh(live=True)
+        assert [plain(record.body) for _frame, records in reader.records() for record in records] == ["first", "second"]
+
+
+def test_a_provider_that_does_not_answer_stops_a_rotation_and_nothing_else() -> None:
+    filesystem, opened = new_journal()
+    opened.append(TRUST, "first")
+    before = tree(filesystem)
+    provider = opened.journal.setup.provider
+    assert isinstance(provider, FixedProvider)
+    provider.failure = KeyUnavailable("later", reason="x")
+    with pytest.raises(KeyUnavailable):
+        opened.journal.rotate_data_key()
+    provider.failure = None
+    assert tree(filesystem) == before
+    opened.append(TRUST, "second")
+    assert opened.journal.rotate_data_key() == 2
+
+
+@pytest.mark.parametrize("succeeding", [0, 1, 2])
+def test_without_space_a_rotation_leaves_the_old_key_in_use_and_can_be_repeated(succeeding: int) -> None:
+    filesystem, opened = new_journal()
+    opened.append(TRUST, "first")
+    filesystem.fail("create", "tmp/*", errno.ENOSPC, after=succeeding)
+    with pytest.raises(NoSpace):
+        opened.journal.rotate_data_key()
+    filesystem.heal()
+    assert (opened.journal.keys.marker.key_generation, opened.journal.keys.ring.current) == (1, 1)
+    opened.append(TRUST, "second")
+    # A number that a file may bear is not used again.
+    generation = opened.journal.rotate_data_key()
+    opened.append(TRUST, "third")
+    opened.journal.close()
+    again = opened_again(filesystem)
+    assert again.ledger.bodies() == ["first", "second", "third"]
+    assert key_files(filesystem) == both(1, generation)
+
+
+def test_a_failed_sync_of_the_markers_folder_poisons() -> None:
+    filesystem, opened = new_journal()
+    opened.append(TRUST, "first")
+    filesystem.fail("rename", "tmp/*MARKER", errno.EIO)
+    with pytest.raises(OutcomeUnknown):
+        opened.journal.rotate_data_key()
+    filesystem.heal()
+    again = opened_again(filesystem)
+    assert (again.ledger.bodies(), again.journal.keys.marker.key_generation) == (["first"], 1)
+    assert key_files(filesystem) == both(1)
+
+
+SURVIVORS: dict[str, Callable[[MemoryFileSystem], MemoryFileSystem]] = {
+    "nothing unsynced": lambda filesystem: filesystem.crash(),
+    "everything": lambda filesystem: filesystem.crash(EverythingSurvives()),
+    "the page cache": lambda filesystem: filesystem.kill(),
+}
+
+
+@pytest.mark.parametrize("survivor", SURVIVORS)
+def test_after_a_crash_at_any_operation_of_a_rotation_everything_reads_and_no_orphan_is_left(survivor: str) -> None:
+    filesystem, opened = new_journal()
+    opened.append(TRUST, "first")
+    files = tree(filesystem.crash(EverythingSurvives()))
+    generations = []
+    for survived in range(1000):
+        machine = plant(files)
+        finished = False
+        try:
+            it = opened_again(machine, "rotating")
+            machine.crash_after(survived)
+            it.journal.rotate_data_key()
+            it.append(HEALTH, "second")
+            finished = True
+        except SimulatedCrash:
+            pass
+        left = SURVIVORS[survivor](machine)
+        again = opened_again(left, "recovering")
+        assert again.ledger.bodies() in (["first"], ["first", "second"])
+        assert not again.journal.report.is_damage
+        generation = again.journal.keys.marker.key_generation
+        assert key_files(left) == both(*range(1, generation + 1))
+        again.append(HEALTH, "third")
+        again.journal.close()
+        assert verified(left) == []
+        assert segment_generations(left)[-1] == generation
+        assert opened_again(left, "last").ledger.bodies()[-1] == "third"
+        generations.append(generation)
+        if finished:
+            break
+    assert generations == sorted(generations)
+    assert generations.count(1) > 10 and generations.count(2) > 3
+
+
+def test_an_opening_that_crashes_while_it_drops_an_orphan_is_as_good_as_none() -> None:
+    filesystem, opened = new_journal()
+    opened.append(TRUST, "first")
+    filesystem.fail("create", "tmp/*MARKER", errno.ENOSPC)
+    with pytest.raises(NoSpace):
+        opened.journal.rotate_data_key()
+    files = tree(filesystem.crash(EverythingSurvives()))
+    assert [name for name in files if "keys-00000002" in name]
+    for survived in range(50):
+        machine = plant(files)
+        machine.crash_after(survived)
+        try:
+            opened_again(machine)
+            break
+        except SimulatedCrash:
+            left = machine.crash()
+            again = opened_again(left)
+            assert (again.ledger.bodies(), again.journal.report.is_damage) == (["first"], False)
+            assert key_files(left) == both(1)
+    else:
+        pytest.fail("the opening never came to its end")

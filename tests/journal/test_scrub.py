@@ -11,6 +11,7 @@ from rap_journal.layout import JOURNAL
 from rap_journal.markers import read_marker
 from rap_journal.scrub import Scrub
 from rap_journal.testing import MemoryFileSystem
+from tests.journal.rotation_kit import rotated
 from tests.journal.sound_journal import SHAPE, Files, frames_of, sound_files
 from tests.journal.workbench import PATH, PEERS, SPECS, new_journal, open_journal, plant, segments_in, setup_of, tree
 
@@ -125,3 +126,18 @@ def test_what_has_a_second_copy_is_told_apart_and_can_be_looked_at_again() -> No
     assert [finding.file for finding in scrub.found] == ["identity/keys-00000001"]
     assert scrub.has_copy("identity/keys-00000001") and scrub.has_copy("WITNESS") and not scrub.has_copy("trust/document-00")
     assert scrub.fault_of("identity/keys-00000001") == "bad_digest" and scrub.fault_of("MARKER") is None
+
+
+def test_the_key_files_of_older_generations_are_looked_at_too_and_mended_from_their_second_copy() -> None:
+    filesystem, opened = rotated()
+    name = "trust/keys-00000001"
+    before = tree(filesystem)[name]
+    with filesystem.open_root(PATH).directory("trust").open("keys-00000001", writable=True) as file:
+        file.write_at(100, b"rot")
+    scrub = scrub_of(filesystem)
+    while not scrub.step(1 << 30):
+        pass
+    assert [finding[:3] for finding in scrub.found] == [(name, 0, "bad_digest")]
+    assert scrub.has_copy(name)
+    assert [finding.file for finding in opened.journal.repair_copies()] == [name]
+    assert (scrub.fault_of(name), tree(filesystem)[name]) == (None, before)
