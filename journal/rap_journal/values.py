@@ -36,9 +36,10 @@ class ClusterId(str):
 
     def __new__(cls, text: str) -> Self:
         """Check `text`; raises `MisuseError` when it is not a cluster id."""
-        if not _CLUSTER_ID.fullmatch(text):
+        given: object = text
+        if not (isinstance(given, str) and _CLUSTER_ID.fullmatch(given)):
             raise MisuseError(
-                f"{text[:80]!r} is not a cluster id; nothing was done. Use 1 to 63 of a-z, 0-9 and '-', not at either end.",
+                f"{text!r:.80} is not a cluster id; nothing was done. Use 1 to 63 of a-z, 0-9 and '-', not at either end.",
                 reason="bad_cluster_id",
             )
         return super().__new__(cls, text)

@@ -232,8 +232,8 @@ def decide_update_engine(agent: AgentView, *, name: str, version: str, state: st
     return () if agent.update_engine is not None and tuple(agent.update_engine) == seen else (seen,)
 
 
-def _check_word(what: str, word: str) -> None:
-    if not _WORD.fullmatch(word):
+def _check_word(what: str, word: object) -> None:
+    if not (isinstance(word, str) and _WORD.fullmatch(word)):
         raise MisuseError(
             f"{what} {word!r:.80} is not 1 to 64 of a-z, 0-9, _ and -, a letter first; nothing was changed.",
             state_class="agent",

@@ -19,6 +19,7 @@ from typing import Unpack
 
 from rap_journal.errors import NoSpace
 from rap_projections import trust_decisions
+from rap_projections.arguments import require
 from rap_projections.bundle_verification import verify_bundles
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.documents import DocumentType, Scope, SignedPolicy
@@ -59,7 +60,10 @@ class Bundles:
         """
         check_word("source", source)
         cluster = self._context
+        require("bundles", bundles, bytes, list, tuple)
         offered = [bundles] if isinstance(bundles, bytes) else list(bundles)
+        for document in (*offered, *documents):
+            require("a document", document, bytes)
         with cluster.authority:
             try:
                 newer = self._verify(offered)

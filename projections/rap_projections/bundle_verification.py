@@ -20,6 +20,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from rap_journal.errors import MisuseError
+from rap_projections.arguments import require
 from rap_projections.bundle_schema import read_bundle
 from rap_projections.documents import CLUSTER_WIDE, Bundle, DocumentType, Revocation, RevocationKind
 from rap_projections.refusals import (
@@ -56,6 +57,8 @@ def verify_bootstrap(data: bytes, *, cluster_id: str, expect: str | Collection[s
 
     Raises a `RefusedError`; `MisuseError` when `expect` is no SHA-256 in hex.
     """
+    require("bundle", data, bytes)
+    require("expect", expect, str, list, tuple, set, frozenset)
     pins = _pins(expect)
     try:
         document = _open(data, cluster_id)
@@ -143,6 +146,8 @@ def verify_roots(document: SignedDocument, roots: Mapping[bytes, bytes], thresho
 
 def _pins(expect: str | Collection[str]) -> set[bytes]:
     texts = [expect] if isinstance(expect, str) else list(expect)
+    for text in texts:
+        require("expect", text, str)
     if not texts or not all(_HEX_SHA256.fullmatch(text.lower()) for text in texts):
         raise MisuseError("no SHA-256 in hex to expect; nothing was done. Give 64 hexadecimal digits.", reason="bad_fingerprint")
     return {bytes.fromhex(text) for text in texts}

@@ -19,6 +19,7 @@ from typing import Any, Unpack
 
 from rap_journal.recovery_report import RecoveryReport
 from rap_projections import health_decisions, peers, routes, snapshot_decisions, telemetry, update_decisions
+from rap_projections.arguments import require, require_optional
 from rap_projections.bundle_calls import Bundles
 from rap_projections.checkpointing import WrittenCheckpoint
 from rap_projections.cluster_context import ClusterContext
@@ -145,6 +146,7 @@ class ClusterState:
 
         The first question after a reboot writes down that time runs, durably: where that fails the answer is no.
         """
+        require("operation", operation, Operation)
         return self._context.ask(operation)
 
     def workload(self, service_id: str, *, resolver: Resolver | None = None) -> Workload:
@@ -214,6 +216,7 @@ class ClusterState:
         `after`: LSN already seen, such as the cursor of an earlier subscription; None for "from now on". Raises `HistoryGone` where
         events behind it are not kept any more, `CursorDiverged` where it is beyond the last one, `MisuseError` for an unknown kind.
         """
+        require_optional("after", after, int)
         core = self._core
         core.require_open()
         durable_lsn = core.journal.durable_lsn

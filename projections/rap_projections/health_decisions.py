@@ -17,6 +17,7 @@ from collections.abc import Mapping
 
 from rap_journal.deterministic_cbor import encode_arrays
 from rap_journal.errors import MisuseError
+from rap_projections.arguments import require, require_optional
 from rap_projections.event_kinds import Event
 from rap_projections.health import STATE_LOST, HealthView
 from rap_projections.health_events import (
@@ -65,6 +66,8 @@ def decide_enter_degraded(
     The end is the earliest of `safe_until_us` (node time), the policy's longest stay, and what holds already. Asking for a later end
     than that changes nothing. Raises `MisuseError` for a reason that is not 1 to 64 printable characters.
     """
+    require_optional("safe_until_us", safe_until_us, int)
+    require("reason", reason, str)
     if not (1 <= len(reason) <= REASON_LENGTH_MAX and reason.isprintable()):
         raise _misuse(f"a reason is 1 to {REASON_LENGTH_MAX} printable characters.", "reason")
     known = health.degraded.get(reason)
@@ -80,6 +83,7 @@ def decide_leave_degraded(health: HealthView, reason: str) -> tuple[Event, ...]:
 
     Raises `MisuseError` for "health-state-lost", which only a newer signed instant ends.
     """
+    require("reason", reason, str)
     if reason == STATE_LOST:
         raise _misuse(f"{STATE_LOST} ends with the next signed instant, not by a call.", "reason")
     return (DegradedLeft(reason),) if reason in health.degraded else ()
@@ -139,6 +143,7 @@ def decide_pressure(health: HealthView, permille: Mapping[str, int]) -> tuple[Ev
     """Record how full resources are, by name; those that did not change give no event. Raises `MisuseError` outside 0 to 1000."""
     for resource, value in permille.items():
         _check_word("resource", resource)
+        require(resource, value, int)
         if not 0 <= value <= 1000:
             raise _misuse(f"pressure of {resource} is {value}; it takes 0 to 1000 thousandths.", "permille")
     known = {resource: pressure.permille for resource, pressure in health.pressure.items()}
@@ -167,8 +172,8 @@ def decide_policy(
     return () if health.policy is not None and health.policy[:4] == event else (event,)
 
 
-def _check_word(what: str, word: str) -> None:
-    if not _WORD.fullmatch(word):
+def _check_word(what: str, word: object) -> None:
+    if not (isinstance(word, str) and _WORD.fullmatch(word)):
         raise _misuse(f"{what} {word!r:.80} is not 1 to 64 of a-z, 0-9, _ and -, a letter first.", what)
 
 

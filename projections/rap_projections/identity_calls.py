@@ -28,6 +28,7 @@ from cryptography.x509.oid import NameOID
 from rap_journal.deterministic_cbor import decode_own, encode_arrays
 from rap_journal.errors import DamageError, MisuseError, NoSpace
 from rap_journal.sealing import Purpose, SealBroken
+from rap_projections.arguments import require
 from rap_projections.certificates import node_uri, read_certificate
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.event_kinds import IDENTITY, Event
@@ -112,6 +113,7 @@ class Identity:
         revoked or past its end; `MisuseError` where none was requested; `FailClosed`, `StorageError`.
         """
         check_word("source", source)
+        require("certificate", certificate, bytes)
         with self._asking:
             kept = self._judged(certificate, source, context)
             if kept is None:

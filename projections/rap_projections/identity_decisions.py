@@ -151,8 +151,8 @@ def _out_of_turn(call: str, identity: IdentityView) -> MisuseError:
     )
 
 
-def _check_name(field: str, text: str) -> None:
-    if not _NAME.fullmatch(text):
+def _check_name(field: str, text: object) -> None:
+    if not (isinstance(text, str) and _NAME.fullmatch(text)):
         raise MisuseError(
             f"{field} {text!r:.80} is not 1 to 128 letters, digits and . _ : -; nothing was changed.",
             state_class="identity",

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from rap_journal.errors import MisuseError
 from rap_journal.records import Category
 from rap_journal.values import Durability
+from rap_projections.arguments import require
 from rap_projections.event_kinds import AGENT, HEALTH, Event, event_kind
 
 NOTE_LENGTH_MAX = 1000
@@ -156,6 +157,7 @@ class Closed(NamedTuple):
 
 def decide_note(text: str) -> tuple[Event, ...]:
     """Keep a remark of 1 to 1000 printable characters, line breaks included. Raises `MisuseError` for anything else."""
+    require("text", text, str)
     if not "".join(text.splitlines()).isprintable():
         raise MisuseError("a note is printable text; nothing was kept.", reason="note_text")
     if not 1 <= len(text) <= NOTE_LENGTH_MAX:

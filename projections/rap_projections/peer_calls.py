@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rap_journal.limits import RECORDS_PER_FRAME_MAX
+from rap_projections.arguments import require
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.event_kinds import PEERS
 from rap_projections.peer_state import PeerFacts, facts
@@ -57,6 +58,7 @@ class Peers:
 
     def get(self, peer: str) -> PeerFacts | None:
         """What is known of a peer, or None for a stranger."""
+        require("peer", peer, str)
         with self._context.core.lock:
             return facts(self._context.state[PEERS], peer)
 

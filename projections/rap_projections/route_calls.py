@@ -16,6 +16,7 @@ from typing import Unpack
 
 from rap_journal.errors import NoSpace
 from rap_projections import routes
+from rap_projections.arguments import require, require_optional
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.event_kinds import PEERS, ROUTES, Event
 from rap_projections.node_time import Now
@@ -32,13 +33,23 @@ class Routes:
     def best(self, destination: str, *, channel: str = "default") -> SelectedRoute | None:
         """The route in use for a destination and channel class, or None. ``.alternatives`` are the next best, best first."""
         context = self._context
-        return routes.best(context.state[ROUTES], destination, channel, context.core.node_us())
+        try:
+            return routes.best(context.state[ROUTES], destination, channel, context.core.node_us())
+        except TypeError:
+            # Looked at where it does not fit, for this is asked before every connection.
+            require("destination", destination, str)
+            require("channel", channel, str)
+            raise
 
     def result(self, route: SelectedRoute, *, ok: bool, reason: str | None = None, **context: Unpack[Context]) -> Receipt:
         """Tell what using a route came to. A failure lowers its candidate for a while, and the choice is made anew before this returns.
 
         Raises `MisuseError` for a reason that is no failure word.
         """
+
+        require("route", route, SelectedRoute)
+        require("ok", ok, bool)
+        require_optional("reason", reason, str)
 
         def decide(now: Now) -> tuple[Event, ...]:
             return routes.decide_result(self._context.state[ROUTES], route.candidate_id, ok=ok, reason=reason)

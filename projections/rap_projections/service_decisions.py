@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable
 
 from rap_journal.errors import MisuseError
+from rap_projections.arguments import require
 from rap_projections.documents import ServiceAssignment
 from rap_projections.event_kinds import Event
 from rap_projections.node_time import Now
@@ -60,7 +61,8 @@ def decide_report(
     Raises `NotAllowed` where the workload is not assigned, `MisuseError` where a word is none.
     """
     service = _assigned(services, service_id)
-    if not (_WORD.fullmatch(state) and (not detail or _WORD.fullmatch(detail)) and _VERSION.fullmatch(version)):
+    texts = all(isinstance(text, str) for text in (state, version, detail))
+    if not (texts and _WORD.fullmatch(state) and (not detail or _WORD.fullmatch(detail)) and _VERSION.fullmatch(version)):
         raise MisuseError(
             "a report is a state and a detail of 1 to 32 of a-z, 0-9 and _, and a version of at most 64 characters; nothing was kept.",
             state_class="services",
@@ -161,6 +163,7 @@ def decide_refused(
 
 
 def _assigned(services: ServicesView, service_id: str) -> ServiceView:
+    require("service_id", service_id, str)
     service = services.services.get(service_id)
     if service is None:
         raise NotAllowed(

@@ -24,6 +24,7 @@ from typing import NamedTuple, Self, Unpack
 from rap_journal.errors import MisuseError, NoSpace
 from rap_projections import snapshot_decisions as decisions
 from rap_projections import trust_decisions
+from rap_projections.arguments import require
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.documents import DocumentType, Scope
 from rap_projections.event_kinds import HEALTH, SNAPSHOTS, TRUST, Event
@@ -79,6 +80,7 @@ class Snapshots:
         """
         cluster = self._context
         check_word("source", source)
+        require("document", document, bytes)
         with cluster.authority, self._recording(document, source, context):
             cluster.refused.raise_known(document)
             verified = verify_head(document, cluster.require_trust(), trusted_s=cluster.core.now().trusted_s)
@@ -90,6 +92,7 @@ class Snapshots:
     def check(self, document: bytes, *, scope: str | None = None) -> CheckReport:
         """What every rule says about a document. Changes nothing and records nothing. Raises `FailClosed`."""
         cluster = self._context
+        require("document", document, bytes)
         return check_snapshot(
             document, cluster.require_trust(), trusted_s=cluster.core.now().trusted_s, recipient=cluster.recipient(),
             floors=cluster.floors(), head=cluster.head, scope=_scope(scope) if scope is not None else None,
@@ -106,6 +109,7 @@ class Snapshots:
         """The verified snapshot, or what a verified increment makes of the active one; or the refusal, which is recorded."""
         cluster = self._context
         check_word("source", source)
+        require("document", document, bytes)
         with self._recording(document, source, context):
             cluster.refused.raise_known(document)
             if claims_to_be(document, DocumentType.INCREMENT):
@@ -192,6 +196,7 @@ class Snapshots:
         """
         cluster = self._context
         check_word("source", source)
+        require("document", document, bytes)
         cluster.require_open()
         with self._recording(document, source, context):
             check_document_size(document, DocumentType.SNAPSHOT)

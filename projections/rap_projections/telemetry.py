@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from rap_journal.errors import DamageError, MisuseError
 from rap_journal.records import Category, Record
 from rap_projections import hints
+from rap_projections.arguments import require
 from rap_projections.columns import pack, unpack
 from rap_projections.documents import Documents
 from rap_projections.event_kinds import TELEMETRY, Event, event_kind
@@ -167,10 +168,15 @@ def view(state: TelemetryState) -> TelemetryView:
 
 
 def drain(state: TelemetryState, *, count_max: int = 1000, bytes_max: int = 1 << 20) -> tuple[TelemetryRecord, ...]:
-    """The oldest records that wait, at most so many and so many bytes, but at least one where any wait. They wait on."""
+    """The oldest records that wait, at most so many and so many bytes, but at least one where any wait. They wait on.
+
+    Raises `MisuseError` for what is no number of records or bytes.
+    """
+    require("count_max", count_max, int)
+    require("bytes_max", bytes_max, int)
     taken: list[TelemetryRecord] = []
     size = 0
-    for record in islice(state.waiting, count_max):
+    for record in islice(state.waiting, min(max(0, count_max), len(state.waiting))):
         size += record.size
         if taken and size > bytes_max:
             break
@@ -201,6 +207,7 @@ def decide_acknowledge(state: TelemetryState, through: int) -> tuple[Event, ...]
 
     Raises `MisuseError` for a sequence that no record has had.
     """
+    require("through", through, int)
     if not 0 <= through <= state.last_sequence:
         raise _misuse(f"there is no telemetry record {through}; the newest is {state.last_sequence}", "telemetry_sequence")
     return (TelemetryAcknowledged(through),) if through >= _first_sequence(state) else ()

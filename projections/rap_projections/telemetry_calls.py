@@ -9,6 +9,7 @@ Example::
 from typing import Unpack
 
 from rap_projections import hints, telemetry
+from rap_projections.arguments import require
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.event_kinds import TELEMETRY, Event
 from rap_projections.node_time import Now
@@ -61,4 +62,5 @@ class Hints:
 
     def get(self, key: str) -> str | None:
         """The value of a hint, or None when it is unknown or its time is over."""
+        require("key", key, str)
         return hints.get(self._context.state[TELEMETRY].hints, key, self._context.core.node_us())

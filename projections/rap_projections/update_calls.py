@@ -22,6 +22,7 @@ from typing import BinaryIO, Unpack
 
 from rap_journal.errors import NoSpace
 from rap_projections import update_decisions as decisions
+from rap_projections.arguments import require
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.event_kinds import UPDATES, Event
 from rap_projections.journaled_state import Decide
@@ -48,6 +49,7 @@ class Updates:
 
     def subject(self, subject: str) -> SubjectView:
         """What runs, waits, is offered and may be rolled back to for "agent" or a workload."""
+        require("subject", subject, str)
         return self._view().subject(subject)
 
     def stage(self, reference: bytes, *, source: str = "agent", **context: Unpack[Context]) -> Receipt:
@@ -56,6 +58,7 @@ class Updates:
         Raises a `RefusedError`, which is recorded; `FailClosed`, `StorageError`.
         """
         check_word("source", source)
+        require("reference", reference, bytes)
         subject = UNKNOWN_SUBJECT
         try:
             verified = self._verify(reference)
@@ -76,7 +79,9 @@ class Updates:
         """
         cluster = self._context
         cluster.require_open()
-        pending = self._view().subject(subject).pending
+        if not hasattr(artifact, "read"):
+            require("artifact", artifact, bytes)
+        pending = self.subject(subject).pending
         size_max = pending.reference.size if pending is not None else 0
         sha256, size = _digest(BytesIO(artifact) if isinstance(artifact, bytes) else artifact, size_max)
         try:
@@ -97,6 +102,7 @@ class Updates:
         """
         cluster = self._context
         cluster.require_open()
+        require("subject", subject, str)
         cluster.ask(Operation.ACTIVATE_UPDATE)
 
         def decide(now: Now) -> tuple[Event, ...]:
@@ -110,10 +116,12 @@ class Updates:
 
     def confirm(self, subject: str, **context: Unpack[Context]) -> Receipt:
         """The current release proved itself. Raises `MisuseError` where none is known."""
+        require("subject", subject, str)
         return self._execute(lambda now: decisions.decide_confirm(self._view(), subject), context)
 
     def roll_back(self, subject: str, *, reason: str, **context: Unpack[Context]) -> Receipt:
         """Make the rollback candidate the current release again. Raises `NotAllowed` without one, `MisuseError` for a bad reason."""
+        require("subject", subject, str)
         check_word("reason", reason)
         return self._execute(lambda now: decisions.decide_roll_back(self._view(), subject, reason=reason), context)
 

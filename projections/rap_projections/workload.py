@@ -28,6 +28,7 @@ from typing import NoReturn
 
 from rap_journal.errors import NoSpace
 from rap_projections import service_decisions as decisions
+from rap_projections.arguments import require, require_optional
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.documents import ServiceAssignment
 from rap_projections.event_kinds import SERVICES, Event
@@ -55,6 +56,7 @@ class Workload:
     __slots__ = ("__context", "__id", "__resolver", "__subscribe")
 
     def __init__(self, context: ClusterContext, service_id: str, subscribe: Subscribe, resolver: Resolver | None) -> None:
+        require("service_id", service_id, str)
         self.__context = context
         self.__id = service_id
         self.__subscribe = subscribe
@@ -69,6 +71,7 @@ class Workload:
 
         Raises `NotAllowed` when it is gone, `FailClosed`.
         """
+        require("timeout_s", timeout_s, int, float)
         changed = threading.Condition()
 
         def tell(delivered: Delivered) -> None:
@@ -92,6 +95,8 @@ class Workload:
         Both go into one frame, also where the cluster fails closed. Raises `NotAllowed` when it is not assigned, `TooOften` when it said
         something new 30 times in a minute, `MisuseError` for a word that is none, `NoSpace`; then nothing was kept.
         """
+
+        require_optional("command", command, ServiceCommand)
 
         def decide(now: Now) -> tuple[Event, ...]:
             view = self.__view()

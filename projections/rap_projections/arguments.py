@@ -1,0 +1,25 @@
+"""Whether what a caller gave is of a type that the call was made for.
+
+Rules this file keeps:
+
+- Type checkers find such slips first; at run time they are the caller's mistake like any other, and come out as `MisuseError`.
+- A boolean is no number here, though Python takes it for one.
+
+Example::
+
+    require("document", document, bytes)
+"""
+
+from rap_journal.errors import MisuseError
+
+
+def require(name: str, value: object, *kinds: type) -> None:
+    """Raise `MisuseError` unless `value`, which the caller knows as `name`, is of one of `kinds`."""
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise MisuseError(f"{name} cannot be of type {type(value).__name__}; nothing was done.", reason=f"bad_{name}")
+
+
+def require_optional(name: str, value: object, *kinds: type) -> None:
+    """`require`, where None may be given, too."""
+    if value is not None:
+        require(name, value, *kinds)
