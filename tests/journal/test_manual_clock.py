@@ -1,5 +1,7 @@
 """The clock that a test winds by hand: nothing moves by itself."""
 
+import hashlib
+
 import pytest
 
 from rap_journal.clock import Instant
@@ -40,6 +42,13 @@ def test_a_reboot_gives_a_new_boot_id_and_a_young_boot_clock() -> None:
     ids.append(clock.boot_id())
     assert len(set(ids)) == 3
     assert ids[0] == ManualClock().boot_id(), "the ids repeat from run to run"
+
+
+def test_boots_are_numbered_from_one_so_that_their_ids_repeat_from_run_to_run() -> None:
+    clock = ManualClock()
+    for number in (1, 2, 3):
+        assert clock.boot_id() == hashlib.sha256(f"boot {number}".encode()).digest()[:16]
+        clock.reboot()
 
 
 def test_both_clocks_pass_alike_and_in_whole_microseconds() -> None:

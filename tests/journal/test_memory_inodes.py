@@ -38,6 +38,12 @@ class Chosen:
 # Files: content and size.
 
 
+def test_a_new_file_or_folder_has_a_name_and_no_handle_and_takes_one_block_of_four_kibibytes() -> None:
+    file, folder = FileInode(), DirectoryInode()
+    assert (file.is_linked, file.handles, file.lock, folder.is_linked) == (True, 0, None, True)
+    assert (file.block_count(), folder.block_count(), BLOCK_BYTES) == (1, 1, 4096)
+
+
 def test_a_write_is_seen_and_not_durable_until_it_is_synced() -> None:
     file = FileInode()
     file.write(0, b"abc")

@@ -73,6 +73,17 @@ def test_a_sector_that_existed_is_never_zeros_or_garbage_unless_the_device_tears
     assert old == ({"new", "old"} if atomic_sectors else new)
 
 
+def test_a_device_does_not_tear_sectors_unless_it_is_told_to() -> None:
+    for seed in range(50):
+        plain, atomic = (RandomSurvival(SeededRandomness(seed), **options) for options in ({}, {"atomic_sectors": True}))
+        assert plain.content(GROWN) == atomic.content(GROWN)
+
+
+def test_the_sector_right_behind_the_durable_end_is_new() -> None:
+    fates = [fates[2] for survival in survivals() if 2 in (fates := survival.content(GROWN).fates)]
+    assert "zero" in fates
+
+
 def test_a_sector_of_which_one_byte_was_durable_existed() -> None:
     barely = UnsyncedFile("/store/a", SECTOR_BYTES + 1, 3 * SECTOR_BYTES, (0, 1, 2))
     fates = [survival.content(barely).fates for survival in survivals()]

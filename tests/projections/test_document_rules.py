@@ -65,6 +65,11 @@ def test_the_kids_of_those_who_signed_are_given_sorted(fabric: Fabric) -> None:
     assert authenticate(document, fabric.trust()) == (fabric.key("peers").kid,)
 
 
+def test_who_is_named_and_did_not_sign_is_no_signer(fabric: Fabric) -> None:
+    with pytest.raises(BadSignature):
+        authenticate(snapshot(tampered(fabric.peers(["a"]))), fabric.trust())
+
+
 def test_every_key_that_claims_to_have_signed_must_be_one_that_may(fabric: Fabric) -> None:
     trust = fabric.trust()
     for signer, refusal in (("stranger", UnknownSigner), ("routes", WrongUsage), ("root-1", UnknownSigner)):

@@ -73,6 +73,7 @@ def test_a_registered_kind_is_found_by_event_by_type_and_by_number() -> None:
     assert (kind.number, kind.version, kind.name, kind.type) == (FREE, 1, "Seen", Seen)
     assert (kind.state_class, kind.category, kind.durability) == (PEERS, Category.OBSERVATION, Durability.CACHE)
     assert kind.sensitivity == {"name": "name", "times": "open"}
+    assert kind.level == 1, "every release writes it unless it says otherwise"
 
 
 def test_registering_gives_the_event_back_as_it_was() -> None:

@@ -53,6 +53,13 @@ def test_a_success_is_queued_and_chooses_nothing_anew(it: Ready) -> None:
     assert best(it).candidate_id == route.candidate_id
 
 
+def test_nothing_is_chosen_anew_for_a_success_or_for_a_route_that_is_gone(it: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
+    route, gone = best(it), best(it)._replace(candidate_id="gone")
+    monkeypatch.setattr(it.cluster.routes, "_choose", None)
+    assert it.cluster.routes.result(route, ok=True).changed
+    assert not it.cluster.routes.result(gone, ok=False, reason="timeout").changed
+
+
 def test_a_failure_is_durable_and_the_alternative_serves_when_the_call_returns(it: Ready) -> None:
     route = best(it)
     receipt = it.cluster.routes.result(route, ok=False, reason="timeout")
@@ -111,12 +118,15 @@ def test_a_review_chooses_again_where_something_was_observed_and_nowhere_else(it
     assert it.cluster.routes.review() == UNCHANGED, "what was observed is looked at once"
 
 
-def test_a_review_of_everything_needs_no_observation(it: Ready) -> None:
-    it.kit.clock.advance(seconds=600)
+def test_a_review_of_everything_looks_at_what_nobody_asked_about(it: Ready) -> None:
+    it.cluster.peers.observe_many([("node-2", 900.0)] * 40)
+    it.cluster.flush()
+    it.cluster._context.take_touched()
     before = best(it, "node-2")
+    assert it.cluster.routes.review() == UNCHANGED
     assert it.cluster.routes.review(everything=True) == Receipt(None, False, True)
     it.cluster.flush()
-    assert best(it, "node-2").expires_us > before.expires_us
+    assert best(it, "node-2").score > before.score
 
 
 def test_who_asked_is_written_with_the_result_and_with_the_choice(it: Ready) -> None:
