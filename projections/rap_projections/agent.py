@@ -21,6 +21,9 @@ from rap_projections.class_state import NOTHING, folds, shape, with_entry, witho
 from rap_projections.event_kinds import AGENT, Event, event_kind
 from rap_projections.lifecycle import Closed, Opened
 
+FLAGS_MAX = 256
+"""Feature flags that are known at one time."""
+
 DIAGNOSTICS_MAX = 64
 LEFT_CLUSTERS_MAX = 64
 """Diagnostics, and clusters that were left, that are kept. Part of the folds' meaning."""
@@ -215,8 +218,14 @@ def decide_left(agent: AgentView, cluster_id: str, *, reason: str) -> tuple[Even
 
 
 def decide_flag(agent: AgentView, name: str, *, on: bool) -> tuple[Event, ...]:
-    """Switch a feature flag; what is so already gives no event."""
+    """Switch a feature flag; what is so already gives no event. Raises `MisuseError` for a bad name, and for one more than 256."""
     _check_word("name", name)
+    if name not in agent.feature_flags and len(agent.feature_flags) >= FLAGS_MAX:
+        raise MisuseError(
+            f"{FLAGS_MAX} feature flags are known already; nothing was changed. Use one of them.",
+            state_class="agent",
+            reason="too_many_flags",
+        )
     return () if agent.feature_flags.get(name) is on else (FeatureFlagSet(name, on),)
 
 

@@ -44,6 +44,9 @@ NO_CONTACT = "no-contact"
 REASON_LENGTH_MAX = 64
 """Characters of a reason of degraded mode."""
 
+REASONS_MAX = 64
+"""Reasons of degraded mode, and partition flags, that hold at one time; the store's own reasons come on top."""
+
 ADVANCE_S = 60
 """Seconds of uptime that are paid in advance (trust, 16)."""
 
@@ -64,13 +67,15 @@ def decide_enter_degraded(
     """Enter degraded mode for one more reason, or shorten the time of a reason that holds.
 
     The end is the earliest of `safe_until_us` (node time), the policy's longest stay, and what holds already. Asking for a later end
-    than that changes nothing. Raises `MisuseError` for a reason that is not 1 to 64 printable characters.
+    than that changes nothing. Raises `MisuseError` for a reason that is not 1 to 64 printable characters, and for one more than 64.
     """
     require_optional("safe_until_us", safe_until_us, int)
     require("reason", reason, str)
     if not (1 <= len(reason) <= REASON_LENGTH_MAX and reason.isprintable()):
         raise _misuse(f"a reason is 1 to {REASON_LENGTH_MAX} printable characters.", "reason")
     known = health.degraded.get(reason)
+    if known is None and reason != NO_CONTACT and len(health.degraded) >= REASONS_MAX:
+        raise _misuse(f"{len(health.degraded)} reasons hold already; leave some of them first.", "too_many_reasons")
     latest_us = known.safe_until_us if known else now.node_us + policy.degraded_s_max * _SECOND_US
     end_us = latest_us if safe_until_us is None else min(safe_until_us, latest_us)
     if known and end_us == known.safe_until_us:
@@ -151,8 +156,10 @@ def decide_pressure(health: HealthView, permille: Mapping[str, int]) -> tuple[Ev
 
 
 def decide_partition(health: HealthView, flag: str, *, on: bool) -> tuple[Event, ...]:
-    """Set or clear a partition flag; what is so already gives no event."""
+    """Set or clear a partition flag; what is so already gives no event. Raises `MisuseError` for a bad word, and for one more than 64."""
     _check_word("flag", flag)
+    if on and flag not in health.partition_flags and len(health.partition_flags) >= REASONS_MAX:
+        raise _misuse(f"{len(health.partition_flags)} flags are set already; clear some of them first.", "too_many_flags")
     return () if (flag in health.partition_flags) is on else (PartitionFlagged(flag, on),)
 
 

@@ -7,6 +7,7 @@ from rap_projections import agent
 from rap_projections.agent import (
     DIAGNOSTIC_LENGTH_MAX,
     DIAGNOSTICS_MAX,
+    FLAGS_MAX,
     LEFT_CLUSTERS_MAX,
     AgentInstalled,
     AgentView,
@@ -136,3 +137,11 @@ def test_a_reset_forgets_diagnostics_and_clusters() -> None:
     log = ClassLog(agent)
     log.append(ClusterJoined("lab", b"j"), Closed("x"), ClassReset(10, 1, 2, "gap"))
     assert log.state.view.joined() == () and log.state.view.closed is None
+
+
+def test_there_are_at_most_256_feature_flags_and_those_can_still_be_switched() -> None:
+    view = AgentView(feature_flags={f"flag-{number}": True for number in range(FLAGS_MAX)})
+    with pytest.raises(MisuseError) as caught:
+        decide_flag(view, "one-more", on=True)
+    assert caught.value.reason == "too_many_flags"
+    assert decide_flag(view, "flag-0", on=False) == (FeatureFlagSet("flag-0", False),)

@@ -11,11 +11,12 @@ from rap_journal.errors import MisuseError
 from rap_projections import health
 from rap_projections.documents import CAUTIOUS_POLICY
 from rap_projections.event_kinds import Event
-from rap_projections.health import STATE_LOST, HealthView
+from rap_projections.health import STATE_LOST, Contact, Degraded, HealthView
 from rap_projections.health_decisions import (
     ADVANCE_S,
     NO_CONTACT,
     PARTIES,
+    REASONS_MAX,
     decide_contact,
     decide_deadline_renewed,
     decide_degraded,
@@ -253,3 +254,24 @@ def test_the_policy_in_force_is_recorded_when_limits_build_or_signed_policy_chan
     changes = [(LIMITS, "1.1", None), (LIMITS, "1.0", b"c"), (effective(Policy(peers_max=3), None), "1.0", None)]
     for limits, build, content_id in changes:
         assert decide_policy(log.state.view, limits, build=build, signed_content_id=content_id)
+
+
+def test_64_reasons_and_flags_hold_at_one_time_and_the_stores_own_reason_comes_on_top() -> None:
+    full = HealthView(
+        degraded={f"reason {number}": Degraded(0, 10**9) for number in range(REASONS_MAX)},
+        partition_flags=tuple(f"flag-{number}" for number in range(REASONS_MAX)),
+        contacts={"config": Contact()},
+    )
+    policy = effective(Policy(contact_silence_s=1), None)
+    with pytest.raises(MisuseError) as caught:
+        decide_enter_degraded(full, "one more", safe_until_us=None, now=at(0), policy=policy)
+    assert caught.value.reason == "too_many_reasons"
+    with pytest.raises(MisuseError) as caught:
+        decide_partition(full, "one-more", on=True)
+    assert caught.value.reason == "too_many_flags"
+    # What holds already can be shortened, left and cleared, and silence is always noted.
+    assert decide_enter_degraded(full, "reason 0", safe_until_us=5, now=at(0), policy=policy) == (DegradedEntered("reason 0", 5),)
+    assert decide_leave_degraded(full, "reason 0") == (DegradedLeft("reason 0"),)
+    assert decide_partition(full, "flag-0", on=False) == (PartitionFlagged("flag-0", False),)
+    assert decide_partition(full, "one-more", on=False) == ()
+    assert [event.reason for event in decide_degraded(full, at(2 * SECOND), policy)] == [NO_CONTACT]  # type: ignore[attr-defined]  # of that kind
