@@ -8,6 +8,13 @@ from tests.tools.command import Disk, all_bytes, make_store
 from tests.tools.demo_kit import DemoRun, make_run
 
 
+@pytest.fixture(autouse=True)
+def no_wish_about_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the terminal of whoever runs the tests asks for is none of their findings; a test that is about it says so itself."""
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
     disk = make_store(tmp_path_factory.mktemp("lab"))
