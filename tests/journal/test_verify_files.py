@@ -18,10 +18,13 @@ from rap_journal.errors import (
 )
 from rap_journal.filesystem import Directory
 from rap_journal.format import SEGMENT_HEADER_BYTES, WITNESS_SLOT_BYTES
+from rap_journal.format_levels import FormatLevels
+from rap_journal.key_files import make_key_file
 from rap_journal.layout import JOURNAL, QUARANTINE, SPARE
 from rap_journal.markers import Marker, MarkerKind, ProviderKind, encode_marker
 from rap_journal.sealed_files import SealedHeader, encode_sealed_file
 from rap_journal.sealing import KeyRing, Purpose, SealBroken
+from rap_journal.testing import SeededRandomness
 from rap_journal.verify_files import (
     Findings,
     Look,
@@ -36,9 +39,10 @@ from rap_journal.verify_files import (
     path_of,
 )
 from rap_journal.verify_report import Severity, VerifyFinding
+from rap_journal.witness import SealedPart, WitnessPoint, WitnessWriter
 from tests.journal.sound_journal import SHAPE, Patient, sound_files
 from tests.journal.watched_directory import WatchedDirectory
-from tests.journal.workbench import JOURNAL_ID, PEERS, SPECS, STORE_ID, segments_in
+from tests.journal.workbench import JOURNAL_ID, PEERS, SPECS, STORE_ID, FixedProvider, segments_in
 
 CHECKPOINT = "checkpoint-0000000000000000"
 RING = KeyRing(JOURNAL_ID, {1: b"k" * 32}, 1)
@@ -188,6 +192,16 @@ def test_every_bit_of_a_marker_counts_and_one_block_is_enough(
     assert brief(findings) == [("MARKER", offset, reason, Severity.DAMAGE) for offset, reason in expected]
 
 
+def test_a_marker_of_a_level_that_is_not_known_is_named_and_not_believed(patient: Patient) -> None:
+    write(patient, "MARKER", encode_marker(MARKER._replace(format_level=2)))
+    findings = Findings()
+    assert check_marker(patient.root, findings, FormatLevels(known=1, made=1)) is None
+    assert brief(findings) == [("MARKER", 0, "format_level", Severity.UNKNOWN_FORMAT)]
+    known = Findings()
+    assert check_marker(patient.root, known, FormatLevels(known=2, made=1)) is not None
+    assert list(known) == []
+
+
 # The witness.
 
 
@@ -228,6 +242,42 @@ def test_slots_of_another_journal_are_foreign_each(patient: Patient) -> None:
     unknown = look_at(journal_id=None)
     check_witness(patient.root, unknown)
     assert list(unknown.findings) == []
+
+
+def written_witness(*points: tuple[int, int], ring: KeyRing = RING) -> Patient:
+    """A witness whose slots were written one after the other, each with an LSN and an epoch."""
+    patient = Patient()
+    write(patient, "WITNESS", b"")
+    with patient.root.open("WITNESS", writable=True) as file:
+        writer = WitnessWriter(file, JOURNAL_ID, ring, SeededRandomness("witness"))
+        for lsn, epoch in points:
+            writer.write(WitnessPoint(bytes(16), lsn, bytes(16), 1, 512, epoch, 0), SealedPart())
+    return patient
+
+
+@pytest.mark.parametrize(
+    ("newer", "falls"), [((9, 3), False), ((8, 2), False), ((9, 1), True), ((7, 2), True), ((7, 3), True), ((8, 1), True)]
+)
+def test_a_witness_only_ever_moves_forward(newer: tuple[int, int], *, falls: bool) -> None:
+    look = look_at()
+    check_witness(written_witness((8, 2), newer).root, look)
+    assert brief(look.findings) == ([("WITNESS", 0, "fell_back", Severity.DAMAGE)] if falls else [])
+
+
+def test_one_slot_alone_cannot_have_fallen_back() -> None:
+    look = look_at()
+    witness = check_witness(written_witness((8, 2)).root, look)
+    assert witness is not None and len(witness.slots) == 1
+    assert [finding.reason for finding in look.findings] == []
+
+
+def test_with_keys_a_slot_that_does_not_unseal_is_tampering() -> None:
+    patient = written_witness((8, 2), (9, 2))
+    sound, other = look_at(ring=RING), look_at(ring=KeyRing(JOURNAL_ID, {1: b"x" * 32}, 1))
+    check_witness(patient.root, sound)
+    check_witness(patient.root, other)
+    assert list(sound.findings) == []
+    assert brief(other.findings) == [("WITNESS", 0, "seal_broken", Severity.DAMAGE)]
 
 
 def test_a_missing_witness_is_damage(patient: Patient) -> None:
@@ -297,6 +347,13 @@ def test_keys_that_are_not_those_the_marker_names_are_named(patient: Patient) ->
     assert marker is not None
     _generations, found = keys_found(patient, marker._replace(key_check=b"another check..."))
     assert [finding[2] for finding in found] == ["other_key", "other_key"]
+
+
+def test_two_copies_that_are_whole_and_differ_are_named(patient: Patient) -> None:
+    name = "trust/keys-00000001"
+    write(patient, name, make_key_file(FixedProvider(), JOURNAL_ID, 1, b"k" * 32, SeededRandomness("another")))
+    _generations, found = keys_found(patient)
+    assert (name, 0, "copies_differ", Severity.DAMAGE) in found
 
 
 # Class folders.
@@ -377,7 +434,7 @@ def test_key_files_belong_into_two_folders_and_strangers_into_none(patient: Pati
 def test_with_keys_a_checkpoint_that_unseals_to_something_else_is_damage(patient: Patient) -> None:
     header = SealedHeader(Purpose.CHECKPOINT, PEERS.number, JOURNAL_ID, 7)
     name = "checkpoint-0000000000000007"
-    for sealed in (b"\x83\x01\x02\x03", b"\x82\x01\x02", b"\xff", b"\x83\xf6\x61a\x80"):
+    for sealed in (b"\x83\x82\x01\x02\x05\x80", b"\x83\x01\x02\x03", b"\x82\x01\x02", b"\xff", b"\x83\xf6\x61a\x80"):
         write(patient, f"peers/{name}", encode_sealed_file(name, header, sealed, RING, b"s" * 32))
         look = look_at(ring=RING)
         folder_of(patient, "peers", look)
@@ -427,6 +484,9 @@ def test_the_ledger_gives_where_its_files_end_and_damage_to_it_costs_no_state(pa
     ((path, anchor),) = check_ledger(folder, look)
     assert (path, anchor.lsn) == (name, int(name.rpartition("-")[2]))
     assert list(look.findings) == []
+    sealed = look_at(ring=RING)
+    assert check_ledger(folder, sealed) == []
+    assert brief(sealed.findings) == [(name, 0, "seal_broken", Severity.DAMAGE)], "it is not this ring that sealed it"
     write(patient, name, flipped(content(name), 60))
     assert check_ledger(folder, look) == []
     assert brief(look.findings) == [(name, 0, "bad_digest", Severity.CACHE_DAMAGE)]
@@ -449,6 +509,14 @@ def test_quarantine_is_judged_piece_by_piece(patient: Patient) -> None:
     patient.root.directory(QUARANTINE).unlink("core")
     write(patient, piece, flipped(content(piece), 130))
     assert quarantine_found(patient) == [(piece, "bad_piece")]
+
+
+def test_a_key_file_stands_in_quarantine_only_where_it_is_one_of_the_key_folders(patient: Patient) -> None:
+    write(patient, f"{QUARANTINE}/keys-00000001", b"judged elsewhere")
+    assert quarantine_found(patient) == [(f"{QUARANTINE}/keys-00000001", "unexpected")]
+    look = look_at()._replace(shape=SHAPE._replace(key_folders=("agent", QUARANTINE)))
+    check_quarantine(patient.root.directory(QUARANTINE), look)
+    assert list(look.findings) == []
 
 
 def test_a_piece_larger_than_anything_kept_is_not_read(patient: Patient) -> None:
@@ -495,6 +563,19 @@ def test_the_spare_is_zeros_or_a_whole_header_before_them(
     check_spare(patient.root.directory(JOURNAL), live)
     assert brief(look.findings) == [(f"{JOURNAL}/{SPARE}", *finding) for finding in expected]
     assert brief(live.findings) == [finding for finding in brief(look.findings) if finding[3] is not Severity.HARMLESS]
+
+
+def test_beside_a_writer_a_header_that_is_being_put_into_the_spare_is_read_again(patient: Patient) -> None:
+    write(patient, f"{JOURNAL}/{SPARE}", b"\x01" * 100 + bytes(9000))
+    steps = iter(range(1000))
+
+    def finish() -> None:
+        if next(steps) == 4:
+            patient.overwrite(f"{JOURNAL}/{SPARE}", 0, bytes(100))
+
+    look = look_at(live=True)
+    check_spare(WatchedDirectory(patient.root.directory(JOURNAL), finish), look)  # type: ignore[arg-type]  # what a reader may use
+    assert list(look.findings) == []
 
 
 def test_the_spare_may_be_missing(patient: Patient) -> None:

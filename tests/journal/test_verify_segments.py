@@ -9,6 +9,7 @@ import pytest
 from rap_journal.errors import FormatTooNew
 from rap_journal.filesystem import Directory
 from rap_journal.format import FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES
+from rap_journal.format_levels import FormatLevels
 from rap_journal.frames import read_frame
 from rap_journal.limits import FRAME_BYTES_MAX, SEGMENT_BYTES_MAX
 from rap_journal.payload import StrictHead, StrictHeads
@@ -91,6 +92,23 @@ def test_the_wanted_places_are_those_behind_frames_and_on_both_sides_of_a_border
     assert {(place.segment, place.offset) for place in seen.places[2]} == {(1, len(first.data)), (2, SEGMENT_HEADER_BYTES)}
     assert Place(first.chain.digest, 1, len(first.data)) in seen.places[2]
     assert seen.places[3] == {Place(second.chain.digest, 2, len(second.data))}
+
+
+def test_where_the_segment_before_was_retired_its_successor_says_where_it_ended(folder: Directory) -> None:
+    first, second = make_chain([2, 1])
+    put(folder, second)
+    seen, _findings = check(folder, wanted=[2], floor=2)
+    assert Place(first.chain.digest, 1, len(first.data)) in seen.places[2]
+    assert {(place.segment, place.offset) for place in seen.places[2]} == {(1, len(first.data)), (2, SEGMENT_HEADER_BYTES)}
+
+
+def test_a_segment_of_a_level_that_is_not_known_is_raised_and_nothing_is_judged(folder: Directory) -> None:
+    put(folder, make_segment([Piece()], number=1))
+    findings = Findings()
+    look = Look(SHAPE._replace(levels=FormatLevels(known=0, made=0)), JOURNAL_ID, False, None, findings)
+    with pytest.raises(FormatTooNew) as caught:
+        check_segments(folder, look, Expected(0, frozenset()), lambda: 0)
+    assert (caught.value.reason, caught.value.file, list(findings)) == ("format_level", FIRST, [])
 
 
 # Frames that do not verify.
