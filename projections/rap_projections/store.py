@@ -41,6 +41,7 @@ from rap_journal.layout import AGENT_DAMAGED, MARKER
 from rap_journal.markers import read_marker
 from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.sealing import SealBroken
+from rap_journal.space import disk_errors_mean
 from rap_journal.values import ClusterId
 from rap_projections import agent
 from rap_projections.agent_state import AgentState
@@ -165,7 +166,7 @@ class NodeStore:
             expect: SHA-256 of the bundle in hex, or fingerprints of root keys, from out of band.
 
         Of a cluster this node is a member of already, returns it and never pins anew; one that could not be opened is tried again.
-        Raises a `RefusedError`, `MisuseError`, `NoSpace`, or what keeps the cluster from being opened.
+        Raises a `RefusedError`, `MisuseError`, `StorageError`, or what keeps the cluster from being opened.
         """
         name = ClusterId(cluster_id)
         with self._membership:
@@ -325,7 +326,8 @@ class NodeStore:
             raise self._unopened[name]
         # Before any signed instant there is no trusted time to judge an end of validity by: the bundle itself is the first.
         verified = verify_bootstrap(bundle, cluster_id=name, expect=expect, trusted_s=None)
-        self._folders.build_cluster(name, lambda folder: self._pin(self._core(name, folder), verified))
+        with disk_errors_mean(name, "folder"):
+            self._folders.build_cluster(name, lambda folder: self._pin(self._core(name, folder), verified))
 
     def _open_cluster(self, name: str) -> None:
         """Open what is in the folder of this name; what keeps it from being opened is raised, and kept in `unopened`."""
