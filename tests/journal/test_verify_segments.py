@@ -14,6 +14,7 @@ from rap_journal.frames import read_frame
 from rap_journal.limits import FRAME_BYTES_MAX, SEGMENT_BYTES_MAX
 from rap_journal.payload import StrictHead, StrictHeads
 from rap_journal.records import Record
+from rap_journal.sealing import KeyRing
 from rap_journal.segments import Cut
 from rap_journal.testing import MemoryFileSystem
 from rap_journal.verify_files import Findings, Look
@@ -27,7 +28,7 @@ from rap_journal.verify_segments import (
     disagreement,
     mask_of_headers,
 )
-from tests.journal.segment_kit import Made, Piece, flip, make_chain, make_segment, of_later_format, put
+from tests.journal.segment_kit import RING, Made, Piece, flip, make_chain, make_segment, of_later_format, put
 from tests.journal.sound_journal import SHAPE
 from tests.journal.workbench import HEALTH, IDENTITY, JOURNAL_ID, PEERS, TRUST, record_of
 
@@ -43,10 +44,16 @@ def folder() -> Directory:
 
 
 def check(
-    folder: Directory, *, vouched_lsn: int = 0, wanted: Sequence[int] = (), live: bool = False, floor: int = 0
+    folder: Directory,
+    *,
+    vouched_lsn: int = 0,
+    wanted: Sequence[int] = (),
+    live: bool = False,
+    floor: int = 0,
+    ring: KeyRing | None = None,
 ) -> tuple[SegmentsSeen, list[VerifyFinding]]:
     findings = Findings()
-    look = Look(SHAPE, JOURNAL_ID, live, None, findings)
+    look = Look(SHAPE, JOURNAL_ID, live, ring, findings)
     return check_segments(folder, look, Expected(vouched_lsn, frozenset(wanted)), lambda: floor), list(findings)
 
 
@@ -301,10 +308,33 @@ def test_a_missing_segment_in_the_middle_is_damage_above_the_floor_and_none_belo
     assert found(folder, floor=5) == [(THIRD, 0, "missing_segment", Severity.HARMLESS, (3, 5))]
 
 
+def test_the_lsns_of_a_missing_segment_are_named_where_it_held_any(folder: Directory) -> None:
+    for counts, lsns, lost in (([2, 0, 1], (0, 0), ()), ([2, 1, 1], (3, 3), ((3, 3),))):
+        chain = make_chain(counts)
+        put(folder, chain[0])
+        put(folder, chain[2])
+        seen, findings = check(folder)
+        assert findings == [VerifyFinding(THIRD, 0, "missing_segment", Severity.DAMAGE, (), *lsns)]
+        assert seen.lost == lost
+        for name in folder.names():
+            folder.unlink(name)
+
+
+def test_a_torn_end_before_a_missing_segment_is_damage_too(folder: Directory) -> None:
+    chain = make_chain([2, 1, 1])
+    put(folder, chain[0], chain[0].data[:-20])
+    put(folder, chain[2])
+    assert found(folder) == [
+        (FIRST, chain[0].offsets[1], "short_frame", Severity.DAMAGE, (0, 0)),
+        (THIRD, 0, "missing_segment", Severity.DAMAGE, (2, 3)),
+    ]
+
+
 def test_segments_that_begin_above_the_floor_miss_records(folder: Directory) -> None:
     put(folder, make_chain([2, 3])[1])
     assert found(folder, floor=2) == []
     assert found(folder, floor=1) == [(SECOND, 0, "missing_records", Severity.DAMAGE, (2, 2))]
+    assert check(folder, floor=1)[0].lost == ((2, 2),)
 
 
 def test_what_a_recovery_gave_up_is_recorded_and_harmless_and_without_its_word_it_is_damage(folder: Directory) -> None:
@@ -327,6 +357,13 @@ def test_lsns_that_come_twice_are_of_another_history(folder: Directory) -> None:
         (THIRD, 0, "missing_segment", Severity.DAMAGE, (0, 0)),
         (THIRD, 0, "other_history", Severity.DAMAGE, (2, 3)),
     ]
+
+
+def test_one_lsn_that_comes_twice_is_enough(folder: Directory) -> None:
+    first = make_segment([Piece()] * 3)
+    put(folder, first)
+    put(folder, make_segment([Piece()], number=3, first_lsn=3, predecessor=first.predecessor()._replace(number=2, last_lsn=2)))
+    assert (THIRD, 0, "other_history", Severity.DAMAGE, (3, 3)) in found(folder)
 
 
 @pytest.mark.parametrize(
@@ -379,12 +416,64 @@ def test_beside_a_writer_nothing_from_the_last_valid_frame_on_is_judged(folder: 
     assert (findings, seen.last_lsn, seen.end_lsn, seen.frame_count) == ([], 2, 3, 2)
 
 
+def test_beside_a_writer_all_that_is_witnessed_may_be_there_and_is_judged_up_to_its_last_frame(folder: Directory) -> None:
+    made = make_segment([Piece()] * 3)
+    put(folder, made, made.data + b"half a frame")
+    seen, findings = check(folder, live=True, vouched_lsn=3)
+    assert (findings, seen.last_lsn, seen.frame_count) == ([], 3, 3)
+
+
+def test_beside_a_writer_rot_right_behind_the_horizon_is_not_judged(folder: Directory) -> None:
+    made = make_segment([Piece()] * 4)
+    put(folder, made, flip(made.data, made.offsets[2] + 90))
+    assert found(folder, live=True, vouched_lsn=2) == []
+    assert found(folder, live=True, vouched_lsn=3) == [(FIRST, made.offsets[2], "bad_digest", Severity.DAMAGE, (3, 3))]
+
+
+def test_beside_a_writer_a_segment_that_was_just_begun_has_the_horizon_before_it(folder: Directory) -> None:
+    for made in make_chain([2, 0]):
+        put(folder, made)
+    seen, findings = check(folder, live=True)
+    assert (findings, seen.last_lsn, seen.frame_count) == ([], 2, 2)
+
+
 def test_beside_a_writer_all_that_is_witnessed_is_judged(folder: Directory) -> None:
     made = make_segment([Piece()] * 3)
     put(folder, made, made.data[: made.offsets[2]])
     seen, findings = check(folder, live=True, vouched_lsn=3)
     assert findings == [VerifyFinding(FIRST, made.offsets[2], "end", Severity.DAMAGE, (), 3, 3)]
     assert seen.last_lsn == 2
+
+
+# With keys.
+
+
+def test_with_keys_frames_that_hold_what_their_headers_say_have_no_findings(folder: Directory) -> None:
+    for made in make_chain([2, 1]):
+        put(folder, made)
+    assert check(folder, ring=RING)[1] == []
+
+
+def test_with_keys_a_header_that_says_otherwise_than_the_records_is_told_with_its_place(folder: Directory) -> None:
+    made = make_segment([Piece(), CACHE, Piece(strict=True)])
+    put(folder, made)
+    assert check(folder, ring=RING)[1] == [
+        VerifyFinding(FIRST, made.offsets[1], "header_disagrees", Severity.DAMAGE),
+        VerifyFinding(FIRST, made.offsets[2], "mixed_frame", Severity.DAMAGE),
+    ]
+
+
+def test_with_keys_that_were_not_those_of_the_journal_the_first_frame_is_tampering(folder: Directory) -> None:
+    made = make_segment([Piece(), Piece()])
+    put(folder, made)
+    other = KeyRing(JOURNAL_ID, {1: b"x" * 32}, 1)
+    assert check(folder, ring=other)[1] == [VerifyFinding(FIRST, made.offsets[0], "seal_broken", Severity.DAMAGE)]
+
+
+def test_a_generation_that_the_keys_at_hand_lack_is_not_judged(folder: Directory) -> None:
+    put(folder, make_segment([Piece()]))
+    (finding,) = check(folder, ring=KeyRing(JOURNAL_ID, {2: b"k" * 32}, 2))[1]
+    assert (finding.file, finding.severity) == (FIRST, Severity.UNAVAILABLE)
 
 
 # What the parts know by themselves.
