@@ -15,6 +15,7 @@ from rap_journal.testing import MemoryFileSystem, SeededRandomness
 from rap_journal.verify_files import Findings
 from rap_journal.verify_report import JournalSummary, Severity
 from rap_journal.witness import SealedPart, WitnessWriter, open_slot, read_witness
+from tests.journal.segment_kit import of_later_format
 from tests.journal.sound_journal import KEYS, SHAPE, Files, append_some, frames_of, reopened, sound_files
 from tests.journal.workbench import (
     IDENTITY,
@@ -271,6 +272,20 @@ def test_a_class_whose_newest_checkpoint_is_older_than_the_oldest_record_kept_mi
     older = f"peers/checkpoint-{0:016d}"
     back = {name: data for name, data in sound.items() if not name.startswith("peers/checkpoint-")}
     assert ("peers", 0, "missing_records", Severity.CACHE_DAMAGE) in found({**back, older: files[older]})
+    findings = Findings()
+    root = plant({**back, older: files[older]}).open_root(PATH)
+    JournalVerifier(root, SHAPE, findings, live=False, keys=None).run(None, None)
+    (missing,) = [finding for finding in findings if finding.reason == "missing_records"]
+    assert (missing.first_lsn, missing.last_lsn) == (1, lsn)
+
+
+def test_what_a_later_release_wrote_is_named_and_nothing_is_compared_with_it() -> None:
+    name = segments_in(sound_files())[-1]
+    offset = frames_of(content(name))[-1].offset
+    files = {**sound_files(), name: of_later_format(content(name), offset)}
+    summary, findings = run(files)
+    assert findings == [(name, offset, "frame_version", Severity.UNKNOWN_FORMAT)]
+    assert summary.frame_count == 0
 
 
 # Everything else in the folder.

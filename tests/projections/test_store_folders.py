@@ -1,6 +1,7 @@
 """The folders of a store: made whole or not at all, told apart by what is in them, and removed so that nothing half gone counts."""
 
 import errno
+from collections.abc import Callable
 
 import pytest
 
@@ -64,6 +65,42 @@ def test_a_store_is_made_of_its_folders_and_a_marker_that_comes_last(filesystem:
     assert named[-1] == MARKER
     survivor = filesystem.crash().open_root(ROOT)
     assert survivor.names() == [MARKER, AGENT, CLUSTERS, TEMPORARY]
+
+
+def test_the_folders_names_are_durable_before_the_marker_is_written(filesystem: MemoryFileSystem, root: Directory) -> None:
+    store_in(root)
+    marked = [index for index, operation in enumerate(filesystem.operations) if operation.new_path == MARKER][-1]
+    made = [index for index, operation in enumerate(filesystem.operations) if operation.name == "create_directory"]
+    named = [index for index, operation in enumerate(filesystem.operations) if operation[1:3] == ("sync_directory", "")]
+    assert any(max(index for index in made if index < marked) < sync < marked for sync in named)
+
+
+def test_the_key_is_provided_for_before_anything_is_sealed(root: Directory) -> None:
+    class Lazy(MemoryKeyProvider):
+        provided = False
+
+        def provision(self, randomness: Callable[[int], bytes]) -> None:
+            self.provided = True
+
+        def key_encryption_key(self) -> bytes:
+            assert self.provided
+            return super().key_encryption_key()
+
+    keys = Lazy()
+    make_store(root, keys, ManualClock(), SeededRandomness(0))
+    assert keys.provided
+
+
+def test_the_level_of_a_store_only_rises_and_is_durable_on_return(filesystem: MemoryFileSystem, folders: StoreFolders) -> None:
+    made = folders.level()
+    before = read_marker(folders.root).marker
+    for level in (made, made - 1):
+        folders.raise_level(level)
+        assert read_marker(folders.root).marker == before
+    folders.raise_level(made + 1)
+    assert folders.level() == made + 1
+    survivor = read_marker(filesystem.crash().open_root(ROOT)).marker
+    assert survivor == before._replace(format_level=made + 1, serial=before.serial + 1)
 
 
 def test_half_a_store_is_made_again_from_the_start(filesystem: MemoryFileSystem) -> None:
@@ -175,6 +212,14 @@ def test_a_cluster_that_goes_takes_another_name_first(folders: StoreFolders, fil
     assert clusters(folders) == ["eu-2"]
     folders.remove_cluster("eu-1")
     assert clusters(folders) == ["eu-2"]
+
+
+def test_a_cluster_can_go_where_half_of_an_earlier_one_is_still_going(folders: StoreFolders) -> None:
+    folders.build_cluster("eu-1", nothing)
+    with folders.root.directory(CLUSTERS) as directory, directory.create_directory(".join-eu-1") as half:
+        half.create("MARKER").close()
+    folders.remove_cluster("eu-1")
+    assert clusters(folders) == []
 
 
 def test_leftovers_are_those_of_joins_and_leaves_and_nothing_else(folders: StoreFolders) -> None:
