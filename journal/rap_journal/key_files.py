@@ -5,6 +5,7 @@ Rules this file keeps:
 - A slot wraps the data key with a provider's key; the list of slots is authenticated by the data key itself, so that no slot can
   be added, swapped or weakened by whoever cannot already open the store.
 - A wrong provider key and a tampered file are told apart: see `open_keys`.
+- The key of a passphrase slot comes from scrypt. A slot whose parameters are outside their bounds is tampering, whoever opens the file.
 - Two copies, in different folders: one damaged copy is repaired from the other.
 
 Bytes::
@@ -33,8 +34,8 @@ Bytes::
 
 import hashlib
 import hmac
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from rap_journal.errors import DamageError, FormatTooNew, KeyTampered, KeyUnavailable
 from rap_journal.filesystem import Directory, read_whole
@@ -49,8 +50,10 @@ from rap_journal.format import (
     SALT_BYTES,
 )
 from rap_journal.markers import ProviderKind
+from rap_journal.passphrase_kdf import Kdf
 from rap_journal.sealing import DATA_KEY_BYTES, SealBroken, authenticate, key_check_value, unwrap_key, wrap_key
 
+_SCRYPT = 1
 _KEYS_BYTES_MIN = KEYS_HEADER_BYTES + KEYS_SLOT_BYTES + 64
 _KEYS_BYTES_MAX = KEYS_HEADER_BYTES + KEYS_SLOT_COUNT_MAX * KEYS_SLOT_BYTES + 64
 
@@ -68,12 +71,27 @@ class KeyProvider(Protocol):
         ...
 
 
+@runtime_checkable
+class PassphraseProvider(KeyProvider, Protocol):
+    """A provider whose key is another one for every slot: it comes from a passphrase and the slot's salt."""
+
+    @property
+    def kdf(self) -> Kdf:
+        """Parameters for a new slot."""
+        ...
+
+    def slot_key(self, salt: bytes, kdf: Kdf) -> bytes:
+        """32 secret bytes for the slot with this salt and these parameters; raises `KeyUnavailable`."""
+        ...
+
+
 class KeySlot(NamedTuple):
-    """One provider's way to the data key."""
+    """One provider's way to the data key. `kdf` is None where the provider's key is random."""
 
     provider: ProviderKind
     salt: bytes
     wrapped: bytes
+    kdf: Kdf | None = None
 
 
 class KeyFile(NamedTuple):
@@ -91,10 +109,28 @@ def make_key_file(
     provider: KeyProvider, journal_id: bytes, generation: int, data_key: bytes, randomness: Callable[[int], bytes]
 ) -> bytes:
     """The bytes of a key file with one slot, for `provider`."""
-    head = KEYS_HEADER.pack(KEYS_MAGIC, FORMAT_VERSION, 1, generation, journal_id, key_check_value(data_key, journal_id), 0, b"")
+    return seal_slots(journal_id, generation, data_key, (make_slot(provider, journal_id, generation, data_key, randomness),))
+
+
+def make_slot(
+    provider: KeyProvider, journal_id: bytes, generation: int, data_key: bytes, randomness: Callable[[int], bytes]
+) -> KeySlot:
+    """A slot by which `provider` opens the data key. Raises what the provider raises."""
     salt = randomness(SALT_BYTES)
-    wrapped = wrap_key(provider.key_encryption_key(), salt, _place(journal_id, generation, provider.kind), data_key)
-    content = head + KEYS_SLOT.pack(provider.kind, 0, 0, 0, 0, salt, wrapped, b"")
+    kdf = provider.kdf if isinstance(provider, PassphraseProvider) else None
+    key = _slot_key(provider, salt, kdf)
+    return KeySlot(provider.kind, salt, wrap_key(key, salt, _place(journal_id, generation, provider.kind), data_key), kdf)
+
+
+def seal_slots(journal_id: bytes, generation: int, data_key: bytes, slots: Sequence[KeySlot]) -> bytes:
+    """The bytes of a key file with these slots, which the data key vouches for."""
+    assert 1 <= len(slots) <= KEYS_SLOT_COUNT_MAX, "callers keep to the number of slots"
+    check_value = key_check_value(data_key, journal_id)
+    content = KEYS_HEADER.pack(KEYS_MAGIC, FORMAT_VERSION, len(slots), generation, journal_id, check_value, 0, b"")
+    for slot in slots:
+        content += KEYS_SLOT.pack(
+            slot.provider, int(slot.kdf is not None), *(slot.kdf or (0, 0, 0)), slot.salt, slot.wrapped, b""
+        )
     content += authenticate(data_key, journal_id, content)
     return content + hashlib.sha256(content).digest()
 
@@ -127,38 +163,62 @@ def key_file_bytes(file: KeyFile) -> bytes:
     return content + hashlib.sha256(content).digest()
 
 
+def check_slots(file: KeyFile) -> None:
+    """Raise `KeyTampered` for a passphrase slot whose parameters are outside their bounds; takes no key."""
+    for slot in file.slots:
+        if slot.kdf is not None and not slot.kdf.is_within_bounds:
+            raise KeyTampered(
+                f"a passphrase slot has scrypt parameters that this store never writes {tuple(slot.kdf)}; nothing was opened. "
+                "Restore the key file from a backup.",
+                reason="kdf_bounds",
+            )
+
+
 def open_keys(file: KeyFile, provider: KeyProvider) -> bytes:
     """The data key in `file`.
 
     Raises `KeyUnavailable` when no slot is for this kind of provider or its key is another one, and `KeyTampered` when a slot opens
-    and what it holds is not the key this journal was sealed with.
+    and what it holds is not the key this journal was sealed with, or when a passphrase slot is outside its bounds.
     """
+    check_slots(file)
     slots = [slot for slot in file.slots if slot.provider == provider.kind]
     if not slots:
         names = ", ".join(slot.provider.name.lower() for slot in file.slots)
         raise KeyUnavailable(
             f"no key slot for provider {provider.kind.name.lower()}; slots exist for: {names}.", reason="no_slot"
         )
-    key_encryption_key = provider.key_encryption_key()
     for slot in slots:
-        try:
-            data_key = unwrap_key(
-                key_encryption_key, slot.salt, _place(file.journal_id, file.key_generation, slot.provider), slot.wrapped
-            )
-        except SealBroken:
-            continue
-        right = key_check_value(data_key, file.journal_id) == file.key_check
-        if not right or not hmac.compare_digest(authenticate(data_key, file.journal_id, file.authenticated), file.authenticator):
-            raise KeyTampered(
-                "a key slot opens, but its list of slots is not the one that was sealed; nothing was opened.",
-                reason="slots_tampered",
-            )
-        return data_key
+        data_key = key_in_slot(file, slot, provider)
+        if data_key is not None:
+            return data_key
     raise KeyUnavailable(
         f"the key of provider {provider.kind.name.lower()} opens no slot: it is another key than the one this store was sealed with. "
         "Nothing was opened; give the right key.",
         reason="wrong_key",
     )
+
+
+def key_in_slot(file: KeyFile, slot: KeySlot, provider: KeyProvider) -> bytes | None:
+    """The data key, if `provider` opens this slot, which is of its kind. Raises `KeyTampered` as `open_keys` does."""
+    key = _slot_key(provider, slot.salt, slot.kdf)
+    try:
+        data_key = unwrap_key(key, slot.salt, _place(file.journal_id, file.key_generation, slot.provider), slot.wrapped)
+    except SealBroken:
+        return None
+    right = key_check_value(data_key, file.journal_id) == file.key_check
+    if not right or not hmac.compare_digest(authenticate(data_key, file.journal_id, file.authenticated), file.authenticator):
+        raise KeyTampered(
+            "a key slot opens, but its list of slots is not the one that was sealed; nothing was opened.",
+            reason="slots_tampered",
+        )
+    return data_key
+
+
+def _slot_key(provider: KeyProvider, salt: bytes, kdf: Kdf | None) -> bytes:
+    if kdf is None:
+        return provider.key_encryption_key()
+    assert isinstance(provider, PassphraseProvider), "slots with scrypt parameters are those of passphrases"
+    return provider.slot_key(salt, kdf)
 
 
 def _place(journal_id: bytes, generation: int, provider: ProviderKind) -> bytes:
@@ -167,8 +227,12 @@ def _place(journal_id: bytes, generation: int, provider: ProviderKind) -> bytes:
 
 def _decode_slot(data: bytes, offset: int, path: str) -> KeySlot:
     provider, kdf, cost, block, parallel, salt, wrapped, reserved = KEYS_SLOT.unpack_from(data, offset)
-    if kdf or cost or block or parallel or any(reserved) or provider not in ProviderKind.__members__.values():
+    is_passphrase = provider == ProviderKind.RECOVERY_PASSPHRASE
+    parameters = Kdf(cost, block, parallel)
+    unknown = provider not in ProviderKind.__members__.values() or kdf > _SCRYPT or any(reserved)
+    if unknown or (not is_passphrase and (kdf or any(parameters))):
         raise FormatTooNew(
             f"{path} has a key slot of unknown kind; it was left alone.", file=path, offset=offset, reason="slot_kind"
         )
-    return KeySlot(ProviderKind(provider), salt, wrapped)
+    # A passphrase without scrypt would be a key that can be guessed at full speed: no writer makes one, and no bounds allow it.
+    return KeySlot(ProviderKind(provider), salt, wrapped, (parameters if kdf else Kdf(0, 0, 0)) if is_passphrase else None)

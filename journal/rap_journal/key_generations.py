@@ -97,14 +97,18 @@ def make_generation(
     return data_key
 
 
-def copies_to_repair(root: Directory, key_folders: Sequence[str]) -> list[tuple[str, KeyFile]]:
-    """Folders whose copy of a key file is damaged or missing, each with the whole one."""
+def copies_to_repair(root: Directory, key_folders: Sequence[str]) -> list[tuple[str, KeyFile, str]]:
+    """Folders whose copy of a key file is damaged or missing, or is not like the first whole one; each with that one and the reason.
+
+    The first whole copy is the one that opened: where a crash came between the two of a new list of slots, it counts.
+    """
     found = []
     for generation in sorted(list_generations(root, key_folders)):
         copies = read_copies(root, key_folders, generation)
         whole = next((copy for copy in copies.values() if copy is not None), None)
         if whole is not None:
-            found += [(name, whole) for name, copy in copies.items() if copy is None]
+            reasons = {name: "damaged_copy" if copy is None else "copies_differ" for name, copy in copies.items() if copy != whole}
+            found += [(name, whole, reason) for name, reason in reasons.items()]
     return found
 
 

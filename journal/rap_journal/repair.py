@@ -115,24 +115,28 @@ def repair_marker(
 
 
 def repair_copies(root: Directory, folders: JournalFolders, key_folders: Sequence[str]) -> tuple[Finding, ...]:
-    """Write marker and key files again where one of their two copies is damaged; what was found, in words."""
-    repaired = []
+    """Write marker and key files again where one of their two copies is damaged, or behind; what was found, in words."""
+    repaired: list[tuple[str, str]] = []
     read = read_marker(root)
     try:
         if read.bad_blocks:
-            repaired.append(MARKER)
+            repaired.append((MARKER, "damaged_copy"))
             write_marker(root, folders.temporary, read.marker)
-        for folder, whole in copies_to_repair(root, key_folders):
+        for folder, whole, reason in copies_to_repair(root, key_folders):
             name = keys_name(whole.key_generation)
-            repaired.append(f"{folder}/{name}")
+            repaired.append((f"{folder}/{name}", reason))
             with root.directory(folder) as into:
                 install_file(folders.temporary, into, name, key_file_bytes(whole))
     except OSError as error:
         # The other copy serves, and the next opening tries again.
         if not is_no_space(error):
             raise
-    done, advice = "it is written again from the other copy as soon as there is space.", "Check the disk."
-    return tuple(Finding(Verdict.GAP, file, 0, 0, 0, 0, 0, (), "damaged_copy", done, advice) for file in repaired)
+    done = "it is written again from the other copy as soon as there is space."
+    advice = {
+        "damaged_copy": "Check the disk.",
+        "copies_differ": "If key slots were being changed, look whether the change is there.",
+    }
+    return tuple(Finding(Verdict.GAP, file, 0, 0, 0, 0, 0, (), reason, done, advice[reason]) for file, reason in repaired)
 
 
 def doubts_about(witness: WitnessFile, last_lsn: int) -> tuple[Finding, ...]:
