@@ -60,6 +60,11 @@ class _Descriptor:
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
+    @property
+    def descriptor(self) -> int:
+        """The number by which the kernel knows it."""
+        return self._fd
+
     def close(self) -> None:
         """Close; further calls fail. Closing twice is harmless."""
         fd, self._fd = self._fd, _CLOSED
@@ -381,7 +386,7 @@ def _open_parent(path: str, *, to_sync: bool) -> int:
     return os.open(path, _PASS_THROUGH)
 
 
-def _open_directory(name: str, parent: int, path: str) -> int:
+def _open_directory(name: str, parent: int | None, path: str) -> int:
     try:
         return os.open(name, _OPEN_DIRECTORY, dir_fd=parent)
     except OSError as error:
@@ -452,6 +457,39 @@ def write_private_file(path: str, data: bytes) -> None:
         os.fsync(parent)
     finally:
         os.close(parent)
+
+
+def read_credential(directory: str, name: str, size_max: int) -> bytes:
+    """At most `size_max` bytes of the file `name` in a folder that the service manager filled for this process.
+
+    Folder and file belong to this user or to root, who gives read access by a list; nobody else may read or change them. Raises
+    `UnsafeFile` where that is not so, `OSError`.
+    """
+    folder = _open_directory(directory, None, directory)
+    try:
+        _check_credential(os.fstat(folder), directory)
+        path = f"{directory}/{name}"
+        with OsFile(os.open(name, os.O_RDONLY | _OPEN_FILE, dir_fd=folder), path) as file:
+            found = os.fstat(file.descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise unsafe_file(path, "is not a regular file", "kind")
+            _check_credential(found, path)
+            return file.read_at(0, size_max)
+    finally:
+        os.close(folder)
+
+
+def _check_credential(found: os.stat_result, path: str) -> None:
+    if found.st_uid not in (0, os.geteuid()):
+        raise unsafe_file(path, f"belongs to user {found.st_uid} and neither to root nor to this one", "owner")
+    # With an access list, the group bits are its mask: reading by a group is then reading by this user.
+    if found.st_mode & (stat.S_IWGRP | stat.S_IRWXO):
+        raise unsafe_file(path, f"is open to others (mode {stat.S_IMODE(found.st_mode):04o})", "mode")
+
+
+def environment_variable(name: str) -> str | None:
+    """What the environment of this process says of `name`, or None."""
+    return os.environ.get(name)
 
 
 def real_path(path: str) -> str:

@@ -30,6 +30,7 @@ class MemoryKeyProvider:
     """A fixed key that is in no file. For tests only."""
 
     kind = ProviderKind.MEMORY
+    holds_private_keys = False
 
     def __init__(self, key: bytes = bytes(range(32))) -> None:
         self._key = key

@@ -1,0 +1,65 @@
+"""The door to key providers: what the store asks of whoever holds its key-encryption key (trust, 18).
+
+Rules this file keeps:
+
+- The key lives outside the store's root, so that a copy of the root alone opens nothing.
+- A missing key is never made anew for a store that exists: what it sealed would be lost silently.
+- `KeyUnavailable` says that the key may be there later, `KeyLost` that no waiting brings it back, `KeyTampered` that something else
+  stands in its place. An agent may enroll anew on `KeyLost` alone, so a provider says that only where it holds the one copy.
+- A representation never shows a key, and no error does.
+
+Python cannot promise that memory is wiped: keys are bytes that the interpreter may have copied. Buffers that this project fills
+itself are overwritten after use, see `wiped`.
+
+Example::
+
+    with wiped(bytearray(secret)) as buffer:
+        use(buffer)
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rap_journal.errors import KeyTampered
+from rap_journal.key_files import KeyProvider
+
+KEY_BYTES = 32
+"""Length of a key-encryption key."""
+
+
+class ProvisioningKeyProvider(KeyProvider, Protocol):
+    """A provider that a store can be made with."""
+
+    @property
+    def holds_private_keys(self) -> bool:
+        """Whether the private keys of identities are made and used inside the provider. Where not, they are sealed in the store.
+
+        False for every provider of this release.
+        """
+        ...
+
+    def provision(self, randomness: Callable[[int], bytes]) -> None:
+        """See to it that the key exists, making it if need be and never in the place of another. Called only while a store is being made.
+
+        Raises `KeyUnavailable` where it does not, and the operator has to make it.
+        """
+        ...
+
+
+def checked_key(key: bytes | bytearray, where: str) -> bytes:
+    """`key`, if it has the right length; `where` names its place in the message. Raises `KeyTampered`."""
+    if len(key) != KEY_BYTES:
+        raise KeyTampered(
+            f"{where} does not hold {KEY_BYTES} bytes; nothing was opened. Put the right key back.", reason="key_length"
+        )
+    return bytes(key)
+
+
+@contextmanager
+def wiped(buffer: bytearray) -> Iterator[bytearray]:
+    """Lend out a buffer, and overwrite it with zeros afterwards."""
+    try:
+        yield buffer
+    finally:
+        buffer[:] = bytes(len(buffer))

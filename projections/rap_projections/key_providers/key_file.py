@@ -1,0 +1,73 @@
+"""The key in a private file: the simplest provider, and the weakest; status says ``protection=file``.
+
+Rules this file keeps:
+
+- The file is 0600, of one owner, one link, outside the store's root. Whoever reads the disk reads the key.
+- A file that is gone is `KeyLost`: it is the one copy that this provider knows of.
+
+Example::
+
+    store = NodeStore.open(root, keys=FileKeyProvider("/etc/rap/node.key"), create=True)
+"""
+
+from collections.abc import Callable
+from pathlib import PurePath
+
+from rap_journal.errors import KeyLost, KeyTampered, KeyUnavailable, UnsafeFile
+from rap_journal.markers import ProviderKind
+from rap_journal.os_filesystem import read_private_file, write_private_file
+from rap_projections.key_providers.door import KEY_BYTES
+
+
+class FileKeyProvider:
+    """A key in a file of mode 0600 outside the store's root; status says ``protection=file``.
+
+    Args:
+        path: the file; its folder must exist. It holds 32 random bytes.
+    """
+
+    kind = ProviderKind.FILE
+    holds_private_keys = False
+
+    def __init__(self, path: str | PurePath) -> None:
+        self._path = str(path)
+
+    def __repr__(self) -> str:
+        return f"FileKeyProvider({self._path!r})"
+
+    @property
+    def path(self) -> str:
+        """Where the key is."""
+        return self._path
+
+    def provision(self, randomness: Callable[[int], bytes]) -> None:
+        """Make the file with a random key if it is not there. Raises `KeyUnavailable` when it cannot be written."""
+        try:
+            write_private_file(self._path, randomness(KEY_BYTES))
+        except FileExistsError:
+            return
+        except OSError as error:
+            raise KeyUnavailable(
+                f"the key file {self._path} cannot be made ({error.strerror}); nothing was made.", reason="key_file"
+            ) from error
+
+    def key_encryption_key(self) -> bytes:
+        """The 32 bytes. Raises `KeyLost` without the file, `KeyUnavailable` when it cannot be read, `KeyTampered` for another length."""
+        try:
+            key = read_private_file(self._path, KEY_BYTES + 1)
+        except FileNotFoundError as error:
+            raise KeyLost(
+                f"the key file {self._path} is gone; the store was left alone. Restore the file, or enroll anew.",
+                reason="key_file",
+            ) from error
+        except UnsafeFile:
+            raise
+        except OSError as error:
+            raise KeyUnavailable(
+                f"the key file {self._path} cannot be read ({error.strerror}); try again.", reason="key_file"
+            ) from error
+        if len(key) != KEY_BYTES:
+            raise KeyTampered(
+                f"the key file {self._path} does not hold {KEY_BYTES} bytes; nothing was opened.", reason="key_file"
+            )
+        return key

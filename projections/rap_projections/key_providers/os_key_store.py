@@ -1,0 +1,111 @@
+"""The key in the key store of the operating system, by the library `keyring` (extra `keystore`).
+
+Rules this file keeps:
+
+- A closed list says which backends protect what they keep: Secret Service, Keychain, the vault of Windows (DPAPI). A backend is
+  refused by its class: null, fail, files in plain text, and a chain that has any such link.
+- A store that is locked or does not answer is `KeyUnavailable`. One that is open and lacks the entry is `KeyLost`: it held the copy.
+- Backends let through whatever their libraries raise, whose texts are not ours: errors name the type of a failure and no more.
+
+Example::
+
+    store = NodeStore.open(root, keys=OsKeyStoreProvider("rap-node", "node-17"), create=True)
+"""
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Any
+
+from rap_journal.errors import KeyLost, KeyTampered, KeyUnavailable, MisuseError
+from rap_journal.markers import ProviderKind
+from rap_projections.key_providers.door import KEY_BYTES, checked_key
+from rap_projections.key_providers.extras import load_extra
+
+TRUSTED_BACKENDS = frozenset(
+    {
+        "keyring.backends.SecretService.Keyring",
+        "keyring.backends.libsecret.Keyring",
+        "keyring.backends.macOS.Keyring",
+        "keyring.backends.Windows.WinVaultKeyring",
+    }
+)
+"""Classes of backends that keep a secret encrypted under what the user or the machine has to unlock."""
+
+_CHAIN = "keyring.backends.chainer.ChainerBackend"
+
+
+class OsKeyStoreProvider:
+    """An entry in the operating system's key store; status says ``protection=os_key_store``.
+
+    Args:
+        service: name of the service under which the entry is kept.
+        user: name of the entry.
+
+    Raises `MisuseError` for an empty name.
+    """
+
+    kind = ProviderKind.OS_KEY_STORE
+    holds_private_keys = False
+
+    def __init__(self, service: str, user: str) -> None:
+        if not service or not user:
+            raise MisuseError("an entry of the key store has a service and a user; nothing was done.", reason="key_store_entry")
+        self._service = service
+        self._user = user
+
+    def __repr__(self) -> str:
+        return f"OsKeyStoreProvider({self._service!r}, {self._user!r})"
+
+    def provision(self, randomness: Callable[[int], bytes]) -> None:
+        """Make the entry with a random key if it is not there. Raises `KeyUnavailable`."""
+        try:
+            self.key_encryption_key()
+        except KeyLost:
+            text = base64.b64encode(randomness(KEY_BYTES)).decode()
+            self._asking(lambda backend: backend.set_password(self._service, self._user, text))
+            self.key_encryption_key()
+
+    def key_encryption_key(self) -> bytes:
+        """The 32 bytes. Raises `KeyUnavailable`, `KeyLost` without the entry, `KeyTampered` for one that is no key."""
+        text = self._asking(lambda backend: backend.get_password(self._service, self._user))
+        if text is None:
+            raise KeyLost(
+                f"the key store has no entry {self._user} of {self._service}; nothing was opened. Restore the entry, or enroll anew.",
+                reason="key_store_entry",
+            )
+        where = f"entry {self._user} of {self._service} in the key store"
+        try:
+            return checked_key(base64.b64decode(str(text), validate=True), where)
+        except (binascii.Error, ValueError) as error:
+            raise KeyTampered(f"{where} is no key; nothing was opened. Put the right one back.", reason="key_length") from error
+
+    def _asking(self, step: Callable[[Any], Any]) -> Any:
+        """What `step` gets of the backend. Raises `KeyUnavailable`."""
+        library = load_extra("keyring")
+        try:
+            backend = library.get_keyring()
+            unsafe = untrusted(backend)
+            if unsafe is None:
+                return step(backend)
+        except Exception as error:  # noqa: BLE001  # backends let through whatever their libraries raise
+            raise KeyUnavailable(
+                f"the key store of this system does not answer ({type(error).__name__}); nothing was opened. Unlock it, and try again.",
+                reason="key_store",
+            ) from None
+        raise KeyUnavailable(
+            f"the backend {unsafe} does not protect what it keeps, and was not asked. Configure Secret Service, Keychain or the Windows "
+            "vault for the library keyring, or use another key provider.",
+            reason="unsafe_backend",
+        )
+
+
+def untrusted(backend: object) -> str | None:
+    """The class of the backend, or of the link of a chain, that is not to be trusted with a key; None where all are."""
+    name = f"{type(backend).__module__}.{type(backend).__qualname__}"
+    if name != _CHAIN:
+        return None if name in TRUSTED_BACKENDS else name
+    links = list(getattr(backend, "backends", ()))
+    if not links:
+        return name
+    return next((found for link in links if (found := untrusted(link)) is not None), None)
