@@ -33,8 +33,8 @@ from rap_journal.key_files import KeyProvider
 from rap_journal.key_generations import make_generation, open_key_ring
 from rap_journal.layout import MARKER, WITNESS, checkpoint_name
 from rap_journal.limits import BATCH_DELAY_MS, QUARANTINE_BYTES_MAX, SEGMENT_BYTES_DEFAULT, WITNESS_IDLE_MS
-from rap_journal.marker_changes import raise_level, rotate_data_key
-from rap_journal.markers import Marker, read_marker, sealed_marker, write_marker
+from rap_journal.marker_changes import name_provider, raise_level, rotate_data_key
+from rap_journal.markers import Marker, ProviderKind, read_marker, sealed_marker, write_marker
 from rap_journal.payload import StrictHead
 from rap_journal.recovery import Base, Examined, examine
 from rap_journal.recovery_report import Finding, RecoveryReport
@@ -317,6 +317,13 @@ class Journal:
         with self._renewing:
             committer, (marker, ring) = self._writing(), self.keys
             self.keys = Keys(raise_level(self.folders, marker, ring, committer, level), ring)
+
+    def name_provider(self, kind: ProviderKind) -> None:
+        """Let the marker name this kind of key provider. Raises `NoSpace` with nothing changed, `OSError`."""
+        with self._renewing:
+            marker, ring = self.keys
+            if marker.provider is not kind:
+                self.keys = Keys(name_provider(self.folders, marker, ring, kind), ring)
 
     def rotate_data_key(self) -> int:
         """Make a new data key and seal with it from now on; returns its generation. What was sealed before stays readable.

@@ -30,10 +30,10 @@ from rap_journal.key_files import (
     key_in_slot,
     make_slot,
     open_keys,
-    read_key_file,
     seal_slots,
 )
-from rap_journal.layout import TEMPORARY, keys_name, parse_keys_name
+from rap_journal.key_generations import list_generations, read_whole_copy
+from rap_journal.layout import TEMPORARY, keys_name
 from rap_journal.markers import ProviderKind
 from rap_journal.sealed_files import install_file
 
@@ -67,8 +67,7 @@ def slot_names(file: KeyFile) -> tuple[SlotName, ...]:
 
 def read_key_files(root: Directory, key_folders: Sequence[str]) -> tuple[KeyFile, ...]:
     """The key files of a journal, the first whole copy of each, by generation. Raises `DamageError` when one has none, `FormatTooNew`."""
-    names = {name for folder_name in key_folders for name in _names(root, folder_name) if parse_keys_name(name) is not None}
-    return tuple(_first_whole(root, key_folders, name) for name in sorted(names))
+    return tuple(_first_whole(root, key_folders, generation) for generation in sorted(list_generations(root, key_folders)))
 
 
 def with_slot(file: KeyFile, opener: KeyProvider, provider: KeyProvider, randomness: Callable[[int], bytes]) -> bytes | None:
@@ -128,23 +127,13 @@ def install_key_file(root: Directory, key_folders: Sequence[str], file: KeyFile,
                 install_file(temporary, folder, keys_name(file.key_generation), data)
 
 
-def _names(root: Directory, folder_name: str) -> list[str]:
-    if root.status(folder_name) is None:
-        return []
-    with root.directory(folder_name) as folder:
-        return folder.names()
-
-
-def _first_whole(root: Directory, key_folders: Sequence[str], name: str) -> KeyFile:
-    failure: Exception | None = None
-    for folder_name in key_folders:
-        try:
-            with root.directory(folder_name) as folder:
-                return read_key_file(folder, name)
-        except (DamageError, FileNotFoundError) as error:
-            failure = error
-    raise DamageError(
-        f"no copy of {name} in {root.name} is whole; nothing was changed. Restore the file from a backup.",
-        file=name,
-        reason="no_key_file",
-    ) from failure
+def _first_whole(root: Directory, key_folders: Sequence[str], generation: int) -> KeyFile:
+    file = read_whole_copy(root, key_folders, generation)
+    if file is None:
+        name = keys_name(generation)
+        raise DamageError(
+            f"no copy of {name} in {root.name} is whole; nothing was changed. Restore the file from a backup.",
+            file=name,
+            reason="no_key_file",
+        )
+    return file

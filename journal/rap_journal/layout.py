@@ -32,6 +32,9 @@ JOIN_PREFIX = ".join-"
 KEY_FOLDERS = ("identity", "trust")
 """Class folders that each hold a copy of the key file."""
 
+AGENT_KEY_FOLDERS = (AGENT, QUARANTINE)
+"""The same, of the agent's journal, which has one class."""
+
 _HOLDER = re.compile(rb"pid [0-9]{1,10} boot [0-9a-f]{32}")
 _SEGMENT = re.compile(r"([0-9]{8,12})-([0-9]{8,10})")
 _LEDGER = re.compile(r"ledger-([0-9]{16})-([0-9]{16})")

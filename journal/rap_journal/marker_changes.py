@@ -18,7 +18,7 @@ from rap_journal.committer import Committer
 from rap_journal.folders import JournalFolders
 from rap_journal.key_files import KeyProvider
 from rap_journal.key_generations import list_generations, make_generation
-from rap_journal.markers import Marker, read_marker, sealed_marker, write_marker
+from rap_journal.markers import Marker, ProviderKind, read_marker, sealed_marker, write_marker
 from rap_journal.sealing import KeyRing
 from rap_journal.space import no_space_means
 
@@ -37,6 +37,16 @@ def raise_level(folders: JournalFolders, marker: Marker, ring: KeyRing, committe
         committer.raise_level(level)
 
     committer.begin_anew(change)
+    return newer
+
+
+def name_provider(folders: JournalFolders, marker: Marker, ring: KeyRing, kind: ProviderKind) -> Marker:
+    """Let the marker name another kind of key provider, by which nothing is written; returns the marker that stands.
+
+    Raises `NoSpace` with nothing changed; after another `OSError` nobody knows which kind it names.
+    """
+    newer = sealed_marker(marker._replace(provider=kind, serial=marker.serial + 1), ring)
+    _put(folders, marker, newer)
     return newer
 
 

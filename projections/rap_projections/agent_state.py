@@ -8,6 +8,7 @@ Example::
 from collections.abc import Sequence
 from typing import Unpack
 
+from rap_journal.markers import ProviderKind
 from rap_journal.recovery_report import RecoveryReport
 from rap_projections import agent
 from rap_projections.agent import AgentView
@@ -43,6 +44,11 @@ class AgentState:
     def format_level(self) -> int:
         """The level at which its journal is written."""
         return self._core.journal.format_level
+
+    def name_provider(self, kind: ProviderKind) -> None:
+        """Let the marker name this kind of key provider; `StoreKeys` calls it. Where the journal is not open, it keeps its name."""
+        if self._core.is_open:
+            self._core.journal.name_provider(kind)
 
     def raise_level(self, level: int) -> None:
         """Write at this level from now on. Raises what writing raises."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from typing import Any, Unpack
 
+from rap_journal.markers import ProviderKind
 from rap_journal.recovery_report import RecoveryReport
 from rap_projections import health_decisions, peers, routes, snapshot_decisions, telemetry, update_decisions
 from rap_projections.arguments import require, require_optional
@@ -238,6 +239,11 @@ class ClusterState:
     def format_level(self) -> int:
         """The level at which the cluster's journal is written."""
         return self._core.journal.format_level
+
+    def name_provider(self, kind: ProviderKind) -> None:
+        """Let the marker name this kind of key provider; `StoreKeys` calls it. Where the journal is not open, it keeps its name."""
+        if self._core.is_open:
+            self._core.journal.name_provider(kind)
 
     def raise_level(self, level: int) -> None:
         """Write at this level from now on; `NodeStore.commit_format` calls it. Raises what writing raises."""

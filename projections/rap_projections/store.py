@@ -59,6 +59,7 @@ from rap_projections.receipts import Receipt
 from rap_projections.refusals import NoSuchCluster
 from rap_projections.release import RELEASE, Release
 from rap_projections.store_folders import Randomness, StoreFolders, agent_setup, cluster_setup, make_store
+from rap_projections.store_keys import Marked, StoreKeys
 from rap_projections.store_root import no_store, open_root, take_lock
 from rap_projections.trust_decisions import NewBundle, decide_bundles, decide_instant, decide_pin
 from rap_projections.verified import VerifiedBundle
@@ -72,7 +73,7 @@ _AGENT_LOST = (DamageError, KeyTampered, MalformedCbor, SealBroken, FileNotFound
 class NodeStore:
     """An open store. Thread-safe. Use `NodeStore.open`."""
 
-    def __init__(self, folders: StoreFolders, lock: Lock, *, background: bool) -> None:
+    def __init__(self, folders: StoreFolders, lock: Lock, path: str, *, background: bool) -> None:
         self._folders = folders
         self._lock = lock
         self._is_closed = False
@@ -82,6 +83,7 @@ class NodeStore:
         self._housekeeper = Housekeeper(self._tickers) if background else None
         self._machine = Machine(folders.clock, self._housekeeper.wake if self._housekeeper else _nothing, __version__)
         self._agent = AgentState(self._agent_core())
+        self._keys = StoreKeys(folders, path, self._membership, self._marked, self._note)
 
     @classmethod
     def open(
@@ -126,7 +128,7 @@ class NodeStore:
             marker = read_marker(opened).marker
             require_known(marker.format_level, release.levels, MARKER)
             folders = StoreFolders(opened, marker.store_id, keys, policy or Policy(), the_clock, randomness, release)
-            store = cls(folders, lock, background=background)
+            store = cls(folders, lock, path, background=background)
             store._start()
         except BaseException:
             lock.release()
@@ -138,6 +140,11 @@ class NodeStore:
     def agent(self) -> AgentState:
         """The agent's own state."""
         return self._agent
+
+    @property
+    def keys(self) -> StoreKeys:
+        """Who may open this store: the key slots of all its journals."""
+        return self._keys
 
     @property
     def unopened(self) -> dict[str, StateStoreError | OSError]:
@@ -225,7 +232,7 @@ class NodeStore:
             "previous_close_was_clean": view.opened.previous_clean if view.opened else None,
             "feature_flags": dict(view.feature_flags),
             "format_level": {"written": self._folders.level(), "known": self._folders.release.levels.known},
-            "protection": self._folders.keys.kind.name.lower(),
+            "protection": self._keys.protection,
             "clusters": {cluster.id: cluster.status() for cluster in self.clusters()},
             "unopened": {name: type(error).__name__ for name, error in sorted(self._unopened.items())},
         }
@@ -306,6 +313,16 @@ class NodeStore:
             if name in known and known[name].left_us is not None and self._folders.is_journal(name, known[name].journal_id):
                 self._folders.remove_cluster(name)
 
+    def _marked(self) -> dict[str, Marked]:
+        """What has a journal and is open, by name. Raises `MisuseError` after closing."""
+        self._require_open()
+        return {AGENT_FOLDER: self._agent, **self._clusters}
+
+    def _note(self, code: str, text: str) -> None:
+        with suppress(StateStoreError):
+            # What it tells of is done; a journal that cannot take it says so to whoever writes next.
+            self._agent.diagnostic(code, text=text)
+
     def _note_closed(self) -> None:
         if self._agent.is_writable:
             self._agent.execute(lambda now: agent.decide_closed(self._agent.view(), "closed"))
@@ -331,7 +348,7 @@ class NodeStore:
 
     def _open_cluster(self, name: str) -> None:
         """Open what is in the folder of this name; what keeps it from being opened is raised, and kept in `unopened`."""
-        cluster = ClusterState(name, self._core(name, name), self._folders.policy, self._folders.keys.kind.name.lower())
+        cluster = ClusterState(name, self._core(name, name), self._folders.policy, self._keys.protection)
         try:
             self._folders.check_own(name)
             cluster.open()

@@ -24,8 +24,8 @@ from rap_journal.filesystem import Directory
 from rap_journal.journal import Journal, Setup
 from rap_journal.key_files import KeyProvider
 from rap_journal.layout import AGENT as AGENT_FOLDER
-from rap_journal.layout import AGENT_DAMAGED, AGENT_NEXT, CLUSTERS, JOIN_PREFIX, LOCK, TEMPORARY
-from rap_journal.markers import Marker, MarkerKind, read_marker, write_marker
+from rap_journal.layout import AGENT_DAMAGED, AGENT_KEY_FOLDERS, AGENT_NEXT, CLUSTERS, JOIN_PREFIX, KEY_FOLDERS, LOCK, TEMPORARY
+from rap_journal.markers import Marker, MarkerKind, ProviderKind, read_marker, write_marker
 from rap_journal.space import no_space_means
 from rap_journal.trees import remove_tree
 from rap_journal.values import ClusterId
@@ -75,6 +75,17 @@ class StoreFolders(NamedTuple):
         if level > marker.format_level:
             with self.root.directory(TEMPORARY) as temporary, no_space_means("the store", "marker"):
                 write_marker(self.root, temporary, marker._replace(format_level=level, serial=marker.serial + 1))
+
+    def marked_provider(self) -> ProviderKind:
+        """The kind of key provider that the store's marker names."""
+        return read_marker(self.root).marker.provider
+
+    def name_provider(self, kind: ProviderKind) -> None:
+        """Let the store's marker name this kind of provider, durably. Raises `NoSpace`, `OSError`."""
+        marker = read_marker(self.root).marker
+        if marker.provider is not kind:
+            with self.root.directory(TEMPORARY) as temporary, no_space_means("the store", "marker"):
+                write_marker(self.root, temporary, marker._replace(provider=kind, serial=marker.serial + 1))
 
     def check_own(self, name: str) -> None:
         """Raise `DamageError` unless the folder of this name holds this cluster's state, made by this store."""
@@ -186,14 +197,14 @@ def make_agent(
 def cluster_setup(keys: KeyProvider, randomness: Randomness, policy: Policy, release: Release = RELEASE) -> Setup:
     """How a cluster's journal is opened."""
     return Setup(
-        CLUSTER_CLASSES, ("identity", "trust"), keys, randomness, release.cluster_folds, policy.segment_bytes_max,
+        CLUSTER_CLASSES, KEY_FOLDERS, keys, randomness, release.cluster_folds, policy.segment_bytes_max,
         policy.quarantine_bytes_max, policy.batch_delay_ms, release.levels,
     )  # fmt: skip
 
 
 def agent_setup(keys: KeyProvider, randomness: Randomness, release: Release = RELEASE) -> Setup:
     """How the agent's own journal is opened."""
-    return Setup(AGENT_CLASSES, ("agent", "quarantine"), keys, randomness, release.agent_folds, levels=release.levels)
+    return Setup(AGENT_CLASSES, AGENT_KEY_FOLDERS, keys, randomness, release.agent_folds, levels=release.levels)
 
 
 def _is_cluster_id(name: str) -> bool:
