@@ -173,8 +173,8 @@ class StoreKeys:
         with self._membership, ExitStack() as opened:
             self._opened()
             journals = [_Journal(AGENT, opened.enter_context(self._folders.root.directory(AGENT)), AGENT_KEY_FOLDERS)]
-            for name in self._folders.names():
-                journals.append(_Journal(name, opened.enter_context(self._folders.cluster(name)), KEY_FOLDERS))
+            names = self._folders.names()
+            journals += [_Journal(name, opened.enter_context(self._folders.cluster(name)), KEY_FOLDERS) for name in names]
             yield journals
 
 

@@ -33,6 +33,7 @@ TRUSTED_BACKENDS = frozenset(
 """Classes of backends that keep a secret encrypted under what the user or the machine has to unlock."""
 
 _CHAIN = "keyring.backends.chainer.ChainerBackend"
+_NONE = "keyring.backends.fail.Keyring"
 
 
 class OsKeyStoreProvider:
@@ -93,6 +94,13 @@ class OsKeyStoreProvider:
                 f"the key store of this system does not answer ({type(error).__name__}); nothing was opened. Unlock it, and try again.",
                 reason="key_store",
             ) from None
+        if unsafe == _NONE:
+            # The library looked once, when it was loaded, and does not look again.
+            raise KeyUnavailable(
+                "no key store of this system answers; nothing was opened. Start it (a Secret Service wants a D-Bus session), then start this "
+                "program again.",
+                reason="no_key_store",
+            )
         raise KeyUnavailable(
             f"the backend {unsafe} does not protect what it keeps, and was not asked. Configure Secret Service, Keychain or the Windows "
             "vault for the library keyring, or use another key provider.",
