@@ -14,12 +14,14 @@ Example::
 from rap_journal.testing import ManualClock
 from rap_projections.testing.fabric import Fabric
 from rap_projections.testing.furnishing import furnish
+from rap_projections.testing.memory_anchor import MemoryAnchor
 from rap_projections.testing.memory_store import MemoryKeyProvider, MemoryStore, WoundedStore, memory_store, wounded_store
 from rap_projections.testing.wounds import WOUNDS, Outcome, Wound, wound
 
 __all__ = [
     "Fabric",
     "ManualClock",
+    "MemoryAnchor",
     "MemoryKeyProvider",
     "MemoryStore",
     "memory_store",
