@@ -10,26 +10,27 @@ Sources: the tables of system calls in the kernel's `arch/*/entry/syscalls` and 
 
 Example::
 
-    serial = find_key("user", "rap:node")
-    key = read_key(serial, 32)
+    key = read_key("user", "rap:node", 32)
 """
 
 import ctypes
 import errno
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-KEYRINGS = {"process": -2, "session": -3, "user": -4, "user-session": -5}
-"""The keyrings that can be named, and the numbers that stand for the caller's own (keyctl(2))."""
+KEYRINGS = {"session": -3, "user": -4, "user-session": -5}
+"""The keyrings that can be named, and the numbers that stand for the caller's own (keyctl(2)). Those of a thread or a process end with it."""
 
 KEY_TYPE = b"user"
 """Readable from outside of the kernel by whoever possesses the key. A "logon", "encrypted" or "trusted" key cannot be read back, so
 that nothing could be unwrapped with it here."""
 
-PERMIT_POSSESSOR_AND_USER = 0x3F0B0000
-"""Everything to the possessor; view, read and search to all processes of the user; nothing to group and others (keyctl_setperm(3))."""
+_SHARED_BY_USER = ("user", "user-session")
+_THREAD_KEYRING = -1
 
-_KEYCTL_SETPERM = 5
+_KEYCTL_LINK = 8
 _KEYCTL_UNLINK = 9
 _KEYCTL_SEARCH = 10
 _KEYCTL_READ = 11
@@ -52,39 +53,52 @@ _CALLS = {
 _NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
 
 
-def find_key(keyring: str, description: str) -> int:
-    """Serial number of the key of this description in a keyring of `KEYRINGS`, or in one linked to it.
+def read_key(keyring: str, description: str, size_max: int) -> bytearray:
+    """The key of this description in a keyring of `KEYRINGS`, or in one linked to it, in a buffer that can be wiped.
 
-    Raises `OSError`: ENOKEY for none, EKEYEXPIRED, EKEYREVOKED, EACCES, ENOSYS.
+    Raises `OSError`: ENOKEY for none, EKEYEXPIRED, EKEYREVOKED, EACCES, ENOSYS, and EFBIG for one longer than `size_max` bytes.
     """
-    return _keyctl(_KEYCTL_SEARCH, KEYRINGS[keyring], KEY_TYPE, description.encode(), 0)
-
-
-def read_key(serial: int, size_max: int) -> bytearray:
-    """At most `size_max` bytes of a key, in a buffer that can be wiped. Raises `OSError`: EACCES, EKEYEXPIRED, EKEYREVOKED, EFBIG."""
-    content = bytearray(size_max)
-    view = (ctypes.c_char * size_max).from_buffer(content)
-    size = _keyctl(_KEYCTL_READ, serial, view, size_max, 0)
-    del view
+    with _possessing(keyring):
+        serial = _find(keyring, description)
+        content = bytearray(size_max)
+        view = (ctypes.c_char * size_max).from_buffer(content)
+        size = _keyctl(_KEYCTL_READ, serial, view, size_max, 0)
+        del view
     if size > size_max:
         raise OSError(errno.EFBIG, f"the key is longer than {size_max} bytes")
     del content[size:]
     return content
 
 
-def add_key(keyring: str, description: str, content: bytearray, permissions: int | None = None) -> int:
-    """Put a key into a keyring, in the place of one of the same description; its serial number. Raises `OSError`: EDQUOT, EACCES, ENOSYS."""
+def add_key(keyring: str, description: str, content: bytearray) -> None:
+    """Put a key into a keyring, in the place of one of the same description. Raises `OSError`: EDQUOT, EACCES, ENOSYS."""
     view = (ctypes.c_char * len(content)).from_buffer(content)
     add, _control = _numbers()
-    serial = _call(add, KEY_TYPE, description.encode(), view, len(content), KEYRINGS[keyring])
-    if permissions is not None:
-        _keyctl(_KEYCTL_SETPERM, serial, permissions, 0, 0)
-    return serial
+    _call(add, KEY_TYPE, description.encode(), view, len(content), KEYRINGS[keyring])
 
 
-def unlink_key(keyring: str, serial: int) -> None:
-    """Take a key out of a keyring; without any other link to it, it is gone. Raises `OSError`."""
-    _keyctl(_KEYCTL_UNLINK, serial, KEYRINGS[keyring], 0, 0)
+def remove_key(keyring: str, description: str) -> None:
+    """Take a key out of a keyring; without any other link to it, it is gone. Raises `OSError`: ENOKEY, EACCES, ENOSYS."""
+    with _possessing(keyring):
+        _keyctl(_KEYCTL_UNLINK, _find(keyring, description), KEYRINGS[keyring], 0, 0)
+
+
+@contextmanager
+def _possessing(keyring: str) -> Iterator[None]:
+    """Let this thread possess what is in a keyring: a service's session does not link that of its user, and only who possesses a key
+    may read it."""
+    if keyring not in _SHARED_BY_USER:
+        yield
+        return
+    _keyctl(_KEYCTL_LINK, KEYRINGS[keyring], _THREAD_KEYRING, 0, 0)
+    try:
+        yield
+    finally:
+        _keyctl(_KEYCTL_UNLINK, KEYRINGS[keyring], _THREAD_KEYRING, 0, 0)
+
+
+def _find(keyring: str, description: str) -> int:
+    return _keyctl(_KEYCTL_SEARCH, KEYRINGS[keyring], KEY_TYPE, description.encode(), 0)
 
 
 def _keyctl(operation: int, *arguments: object) -> int:

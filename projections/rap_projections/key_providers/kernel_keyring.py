@@ -7,7 +7,8 @@ Rules this file keeps:
   `KeyUnavailable`, to be loaded again. Nothing is made by provisioning.
 - The exception is asked for by name: an `ephemeral` key is made here, at random, for a store that shall not outlive the boot. Of such
   a key there is no other copy, and its absence is `KeyLost`.
-- The key is of type "user": every process that possesses it can read it, and so can root. (Keys of type "logon", "encrypted" and
+- The key is of type "user": every process that possesses it can read it. In the user's keyring those are all processes of the user,
+  whatever their session; root can become any user. (Keys of type "logon", "encrypted" and
   "trusted" cannot be read by any process; they could not open the store.)
 
 Example::
@@ -20,7 +21,7 @@ import errno
 from collections.abc import Callable
 
 from rap_journal.errors import KeyLost, KeyUnavailable, MisuseError, StateStoreError
-from rap_journal.kernel_keyring import KEYRINGS, PERMIT_POSSESSOR_AND_USER, add_key, find_key, read_key
+from rap_journal.kernel_keyring import KEYRINGS, add_key, read_key
 from rap_journal.markers import ProviderKind
 from rap_projections.key_providers.door import KEY_BYTES, checked_key, wiped
 
@@ -28,8 +29,7 @@ _ABSENT = {getattr(errno, "ENOKEY", 126): "absent", getattr(errno, "EKEYEXPIRED"
            getattr(errno, "EKEYREVOKED", 128): "revoked"}  # fmt: skip
 """What the kernel answers where there is no key to be had, and the reason that the error carries. Linux alone has these numbers."""
 
-_SHARED_BY_USER = ("user", "user-session")
-_SHORT = {"process": "@p", "session": "@s", "user": "@u", "user-session": "@us"}
+_SHORT = {"session": "@s", "user": "@u", "user-session": "@us"}
 
 
 class KernelKeyringProvider:
@@ -37,7 +37,7 @@ class KernelKeyringProvider:
 
     Args:
         description: what the key is called, such as ``rap:node``.
-        keyring: "user" (all processes of the user, until reboot), "session", "user-session" or "process".
+        keyring: "user" (all processes of the user, until reboot), "session" or "user-session".
         ephemeral: let a new store's key be made here. It is gone at the next reboot, and the store with it.
 
     Raises `MisuseError` for another keyring or an unprintable description.
@@ -66,10 +66,9 @@ class KernelKeyringProvider:
         try:
             self.key_encryption_key()
         except KeyLost:
-            permissions = PERMIT_POSSESSOR_AND_USER if self._keyring in _SHARED_BY_USER else None
             with wiped(bytearray(randomness(KEY_BYTES))) as key:
                 try:
-                    add_key(self._keyring, self._description, key, permissions)
+                    add_key(self._keyring, self._description, key)
                 except OSError as error:
                     raise self._failed(error) from error
 
@@ -77,7 +76,7 @@ class KernelKeyringProvider:
         """The 32 bytes. Raises `KeyUnavailable` without the key (`KeyLost` for an ephemeral one), `KeyTampered` for another length."""
         where = f"key {self._description} in the {self._keyring} keyring"
         try:
-            with wiped(read_key(find_key(self._keyring, self._description), KEY_BYTES)) as key:
+            with wiped(read_key(self._keyring, self._description, KEY_BYTES)) as key:
                 return checked_key(key, where)
         except OSError as error:
             if error.errno == errno.EFBIG:
@@ -100,8 +99,8 @@ class KernelKeyringProvider:
             )
         if error.errno == errno.EACCES:
             return KeyUnavailable(
-                f"{where} may not be read by this process; nothing was opened. Let its user read it: "
-                f"keyctl setperm SERIAL {PERMIT_POSSESSOR_AND_USER:#x}, or give the unit KeyringMode=shared.",
+                f"{where} may not be read by this process; nothing was opened. Load it as the user that the agent runs as, with the "
+                "permissions that keyctl gives it.",
                 reason="not_permitted",
             )
         if error.errno in (errno.ENOSYS, errno.EPERM):

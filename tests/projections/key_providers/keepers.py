@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from rap_journal.kernel_keyring import find_key
+from rap_journal.kernel_keyring import read_key
 
 COLLECTION_PASSWORD = "opens the collection of tests"  # noqa: S105  # it protects nothing
 ROOT = Path(__file__).resolve().parents[3]
@@ -42,7 +42,7 @@ def need_library(name: str, extra: str) -> None:
 def need_kernel_keyring() -> None:
     """Skip the test where the kernel's key service may not be used, as in many containers."""
     try:
-        find_key("user", "a key that is not there")
+        read_key("user", "a key that is not there", 1)
     except OSError as error:
         if "ENOKEY" not in str(error):
             pytest.skip(f"the kernel key service may not be used here ({error.strerror})")
@@ -69,7 +69,9 @@ class SoftwareTpm:
     def stop(self) -> None:
         """Switch it off; what is not in its state is forgotten."""
         with suppress(FileNotFoundError):
-            subprocess.run(["swtpm_ioctl", "--unix", f"{self._folder}/data.ctrl", "-s"], check=False, capture_output=True, timeout=60)
+            subprocess.run(
+                ["swtpm_ioctl", "--unix", f"{self._folder}/data.ctrl", "-s"], check=False, capture_output=True, timeout=60
+            )
 
     def clear(self) -> None:
         """Let its owner clear it: every storage key is another one from then on."""

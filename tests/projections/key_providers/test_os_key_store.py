@@ -84,7 +84,9 @@ def test_an_open_key_store_without_the_entry_has_lost_it(
     assert (caught.value.reason, caught.value.action) == ("key_store_entry", "reenroll")
 
 
-@pytest.mark.parametrize("text", ["", "hunter2", base64.b64encode(KEY[:-1]).decode(), base64.b64encode(KEY * 2).decode(), "ä" * 44])
+@pytest.mark.parametrize(
+    "text", ["", "hunter2", base64.b64encode(KEY[:-1]).decode(), base64.b64encode(KEY * 2).decode(), "ä" * 44]
+)
 def test_an_entry_that_is_no_key_is_tampered_and_not_shown(
     provider: OsKeyStoreProvider, use: Callable[[object], None], trusted: str, text: str
 ) -> None:
@@ -249,5 +251,3 @@ except KeyUnavailable as error:
 
 def test_without_a_secret_service_the_real_library_finds_none(tmp_path: Path) -> None:
     assert without_secret_service(tmp_path, NONE_THERE) == "no_key_store"
-
-

@@ -1,0 +1,50 @@
+"""The door: a key has its length, a buffer is wiped, and every provider stands behind it."""
+
+import pytest
+
+from rap_journal.errors import KeyTampered
+from rap_journal.markers import ProviderKind
+from rap_projections.key_providers.door import KEY_BYTES, ProvisioningKeyProvider, checked_key, wiped
+from rap_projections.keys import (
+    FileKeyProvider,
+    KernelKeyringProvider,
+    OsKeyStoreProvider,
+    RecoveryPassphraseProvider,
+    SystemdCredentialProvider,
+    Tpm2Provider,
+)
+from rap_projections.testing import MemoryKeyProvider
+
+PROVIDERS: list[ProvisioningKeyProvider] = [
+    FileKeyProvider("key"), SystemdCredentialProvider("key"), KernelKeyringProvider("key"), Tpm2Provider("key"),
+    OsKeyStoreProvider("service", "key"), RecoveryPassphraseProvider(bytearray), MemoryKeyProvider(),
+]  # fmt: skip
+
+
+def test_every_kind_has_one_provider() -> None:
+    assert sorted(provider.kind for provider in PROVIDERS) == sorted(ProviderKind)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=repr)
+def test_no_provider_of_this_release_holds_private_keys(provider: ProvisioningKeyProvider) -> None:
+    assert provider.holds_private_keys is False
+
+
+def test_a_key_of_the_right_length_comes_as_bytes() -> None:
+    key = checked_key(bytearray(KEY_BYTES), "the place")
+    assert (type(key), key) == (bytes, bytes(KEY_BYTES))
+
+
+@pytest.mark.parametrize("key", [b"", b"s" * 31, b"s" * 33])
+def test_a_key_of_another_length_is_tampered_and_not_shown(key: bytes) -> None:
+    with pytest.raises(KeyTampered, match="the place does not hold 32 bytes") as caught:
+        checked_key(key, "the place")
+    assert "sss" not in str(caught.value)
+
+
+def test_a_buffer_is_wiped_also_where_its_use_fails() -> None:
+    buffer = bytearray(b"secret")
+    with pytest.raises(ZeroDivisionError), wiped(buffer) as lent:
+        assert lent is buffer
+        raise ZeroDivisionError
+    assert buffer == bytearray(6)
