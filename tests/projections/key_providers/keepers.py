@@ -23,7 +23,7 @@ import pytest
 
 from rap_journal.kernel_keyring import read_key
 
-COLLECTION_PASSWORD = "opens the collection of tests"  # noqa: S105  # it protects nothing
+COLLECTION_PASSWORD = "opens the collection of tests"  # it protects nothing
 ROOT = Path(__file__).resolve().parents[3]
 
 

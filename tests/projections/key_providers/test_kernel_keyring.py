@@ -107,8 +107,13 @@ def test_absent_expired_and_revoked_are_lost_only_where_there_is_no_other_copy(
 
 @pytest.mark.parametrize(
     ("number", "reason"),
-    [(errno.EACCES, "not_permitted"), (errno.ENOSYS, "no_kernel_keyring"), (errno.EPERM, "no_kernel_keyring"), (errno.ENOMEM, "kernel_keyring")],
-)  # fmt: skip
+    [
+        (errno.EACCES, "not_permitted"),
+        (errno.ENOSYS, "no_kernel_keyring"),
+        (errno.EPERM, "no_kernel_keyring"),
+        (errno.ENOMEM, "kernel_keyring"),
+    ],
+)
 @pytest.mark.parametrize("ephemeral", [False, True])
 def test_what_else_the_kernel_answers_is_unavailable(
     monkeypatch: pytest.MonkeyPatch, number: int, reason: str, ephemeral: bool

@@ -55,7 +55,7 @@ def test_provisioning_makes_none_and_says_which_command_does(credentials: Path) 
     SystemdCredentialProvider(NAME).provision(SeededRandomness(0))
     assert (credentials / NAME).read_bytes() == KEY
     with pytest.raises(
-        KeyUnavailable, match="systemd-creds encrypt --name=other.key - /etc/credstore.encrypted/other.key"
+        KeyUnavailable, match=r"systemd-creds encrypt --name=other\.key - /etc/credstore\.encrypted/other\.key"
     ) as caught:
         SystemdCredentialProvider("other.key").provision(SeededRandomness(0))
     assert "LoadCredentialEncrypted=other.key" in str(caught.value)

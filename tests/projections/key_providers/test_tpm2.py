@@ -87,7 +87,7 @@ def test_a_tpm_that_does_not_answer_is_unavailable(tmp_path: Path) -> None:
     need_library("tpm2_pytss", "tpm2")
     path = f"swtpm:path={tmp_path}/no-tpm"
     for attempt in (lambda: Tpm2Provider(tmp_path / "key", tcti=path).provision(RANDOM), Tpm2Anchor(tcti=path).read):
-        with pytest.raises(KeyUnavailable, match="The TPM|the TPM does not answer") as caught:
+        with pytest.raises(KeyUnavailable, match="the TPM does not answer") as caught:
             attempt()
         assert (caught.value.reason, caught.value.action) == ("tpm", "retry")
     assert list(tmp_path.iterdir()) == []
