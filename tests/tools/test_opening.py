@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from rap_journal.errors import DamageError, KeyLost, KeyUnavailable, MisuseError, NoSuchStore
+from rap_projections import NodeStore
+from rap_projections.keys import RecoveryPassphraseProvider, SystemdCredentialProvider
 from rap_projections.refusals import NoSuchCluster
 from rap_projections.testing import Fabric
 from rap_tools.opening import StoreReading
@@ -52,6 +54,36 @@ def test_without_a_key_frames_can_be_read_and_nothing_else(lab: Disk) -> None:
         for ask in (lambda: store.history("lab"), store.agent_history):
             with pytest.raises(KeyUnavailable, match="key provider is file"):
                 ask()
+
+
+def test_the_key_comes_from_the_provider_that_the_marker_names_with_the_operators_settings(tmp_path: Path, lab: Disk) -> None:
+    settings = {"RAP_STATE_KEY_FILE": str(lab.key_file)}
+    with StoreReading.open(str(lab.root), None, settings) as store:
+        assert (store.has_keys, store.key_file) == (True, str(lab.key_file))
+        assert store.history("lab").horizon.lsn > 0
+    with StoreReading.open(str(lab.root), None, {}) as store:
+        assert (store.has_keys, store.keys) == (False, None)
+
+
+def test_a_store_of_another_provider_says_which_setting_is_missing_and_opens_by_a_slot_that_is_named(tmp_path: Path) -> None:
+    credential, passphrase = tmp_path / "rap.key", tmp_path / "passphrase"
+    for path, content in ((credential, bytes(range(32))), (passphrase, b"correct horse battery staple\n")):
+        path.touch(0o600)
+        path.write_bytes(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+        with NodeStore.open(tmp_path / "node", keys=SystemdCredentialProvider("rap.key"), create=True, background=False) as made:
+            made.keys.add_slot(RecoveryPassphraseProvider(lambda: b"correct horse battery staple"))
+        with StoreReading.open(str(tmp_path / "node"), None, {"RAP_STATE_CREDENTIAL": "rap.key"}) as store:
+            store.agent_history()
+    with (
+        StoreReading.open(str(tmp_path / "node"), None, {}) as store,
+        pytest.raises(KeyUnavailable, match="provider systemd_credential, and RAP_STATE_CREDENTIAL does not say where"),
+    ):
+        store.agent_history()
+    by_passphrase = {"RAP_STATE_KEY_PROVIDER": "recovery_passphrase", "RAP_STATE_PASSPHRASE_FILE": str(passphrase)}
+    with StoreReading.open(str(tmp_path / "node"), None, by_passphrase) as store:
+        store.agent_history()
 
 
 def test_a_key_file_that_is_named_and_gone_is_lost(lab: Disk, tmp_path: Path) -> None:

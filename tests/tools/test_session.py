@@ -35,6 +35,12 @@ def test_an_option_comes_before_the_environment_and_what_is_empty_is_none() -> N
     assert (empty.key_file, empty.cluster, find_root(empty.options, empty.environment)) == (None, None, None)
 
 
+def test_a_kind_of_provider_that_the_environment_names_goes_before_its_key_file_and_not_before_the_option() -> None:
+    around = {"RAP_STATE_KEY_FILE": "/around.key", "RAP_STATE_KEY_PROVIDER": "recovery_passphrase"}
+    assert session(environment=around).key_file is None
+    assert session(environment=around, key_file="/named.key").key_file == "/named.key"
+
+
 def test_a_store_that_nobody_named_is_a_question() -> None:
     with pytest.raises(MisuseError, match="which store") as caught:
         session().root()

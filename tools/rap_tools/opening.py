@@ -3,8 +3,8 @@
 Rules this file keeps:
 
 - No lock is taken and nothing is changed.
-- The key comes from --key-file, else from RAP_STATE_KEY_FILE, else from the provider that the marker names. Without one, what is
-  sealed stays sealed; a command that cannot do without says so.
+- The key comes from --key-file, else from RAP_STATE_KEY_FILE, else from the provider that the marker names, with the operator's
+  settings (`rap_projections.key_providers.choosing`). Without one, what is sealed stays sealed; a command that cannot do without says so.
 - A cluster need not be named where the store holds one.
 - A file of the store that is not there is damage, and is told as such: a store is made whole before it counts.
 
@@ -14,7 +14,7 @@ Example::
         history = store.history(store.choose(None))
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +30,7 @@ from rap_journal.reader import JournalReader
 from rap_journal.values import ClusterId
 from rap_projections.event_kinds import AGENT_CLASSES, CLUSTER_CLASSES
 from rap_projections.history import ClusterHistory, History
-from rap_projections.keys import FileKeyProvider
+from rap_projections.keys import FileKeyProvider, provider_for
 from rap_projections.refusals import NoSuchCluster
 from rap_projections.store_folders import agent_setup
 from rap_tools.frame_reading import FrameReader
@@ -52,10 +52,12 @@ class StoreReading:
         has_keys: whether seals can be opened.
     """
 
-    def __init__(self, path: str, keys: FileKeyProvider | None, history: History, root: Directory, stack: ExitStack) -> None:
+    def __init__(
+        self, path: str, keys: KeyProvider | KeyUnavailable, history: History, root: Directory, stack: ExitStack
+    ) -> None:
         self.path = path
-        self.key_file = keys.path if keys is not None else None
-        self.has_keys = keys is not None
+        self.key_file = keys.path if isinstance(keys, FileKeyProvider) else None
+        self.has_keys = not isinstance(keys, KeyUnavailable)
         self._keys = keys
         self._history = history
         self._root = root
@@ -64,12 +66,14 @@ class StoreReading:
         self.holder: str | None = root.lock_holder(LOCK)
 
     @classmethod
-    def open(cls, path: str, key_file: str | None) -> Self:
-        """Open the store in `path`. Raises `NoSuchStore`, `UnsafeFile`, `FormatTooNew`, `DamageError`, `OSError`."""
-        keys = NamedKeyFile(key_file) if key_file else None
+    def open(cls, path: str, key_file: str | None, settings: Mapping[str, str] | None = None) -> Self:
+        """Open the store in `path`, with the key file that is named, or with what the settings say of the marker's provider.
+
+        Raises `NoSuchStore`, `UnsafeFile`, `FormatTooNew`, `DamageError`, `MisuseError` for settings that make no sense, `OSError`.
+        """
         with ExitStack() as stack:
             try:
-                history = stack.enter_context(History.open(path, keys=keys or _NoKeys()))
+                history = stack.enter_context(History.open(path, keys=_NoKeys()))
             except UnsafeFile as error:
                 # Any other folder of this machine may be open to others, and belong to whomever: it is no store, and no danger.
                 marker = Path(path, MARKER)
@@ -79,7 +83,15 @@ class StoreReading:
                     f"there is no store in {path}; nothing was read. Check the path.", file=path, reason="no_store"
                 ) from error
             root = stack.enter_context(OsFileSystem().open_root(path))
+            keys = NamedKeyFile(key_file) if key_file else _keys_from(history.marker.provider, settings or {})
+            if not isinstance(keys, KeyUnavailable):
+                history = stack.enter_context(History.open(path, keys=keys))
             return cls(path, keys, history, root, stack.pop_all())
+
+    @property
+    def keys(self) -> KeyProvider | None:
+        """Where the key comes from; None where nothing says so."""
+        return None if isinstance(self._keys, KeyUnavailable) else self._keys
 
     @property
     def is_live(self) -> bool:
@@ -154,12 +166,8 @@ class StoreReading:
         self.close()
 
     def _require_keys(self) -> KeyProvider:
-        if self._keys is None:
-            raise KeyUnavailable(
-                f"this is sealed, and no key is at hand (the store's key provider is {self.marker.provider.name.lower()}); nothing was read. "
-                "Give --key-file FILE, or set RAP_STATE_KEY_FILE.",
-                reason="no_key",
-            )
+        if isinstance(self._keys, KeyUnavailable):
+            raise self._keys
         return self._keys
 
 
@@ -197,6 +205,20 @@ class _NoKeys:
     def key_encryption_key(self) -> bytes:
         """There is none."""
         raise KeyUnavailable("no key is at hand; nothing was read.", reason="no_key")
+
+
+def _keys_from(kind: ProviderKind, settings: Mapping[str, str]) -> KeyProvider | KeyUnavailable:
+    """The provider that the settings tell of, or the error that says what they lack."""
+    try:
+        return provider_for(kind, settings)
+    except KeyUnavailable as error:
+        if kind is not ProviderKind.FILE:
+            return error
+        return KeyUnavailable(
+            f"this is sealed, and no key is at hand (the store's key provider is {kind.name.lower()}); nothing was read. "
+            "Give --key-file FILE, or set RAP_STATE_KEY_FILE.",
+            reason="no_key",
+        )
 
 
 def _no_randomness(length: int) -> bytes:

@@ -18,6 +18,7 @@ from typing import TextIO
 
 from rap_journal.clock import Clock
 from rap_journal.errors import MisuseError
+from rap_projections.key_providers.choosing import PROVIDER
 from rap_tools.command_line import KEY_FILE_VARIABLE, ROOT_VARIABLE, option
 from rap_tools.json_output import JsonWriter
 from rap_tools.machine import terminal_width
@@ -64,8 +65,9 @@ class Session:
 
     @property
     def key_file(self) -> str | None:
-        """The key file that was named, by option or environment."""
-        return option(self.options, "key_file") or self.environment.get(KEY_FILE_VARIABLE) or None
+        """The key file that was named, by option or environment. A kind of provider that the environment names goes before its file."""
+        around = None if self.environment.get(PROVIDER) else self.environment.get(KEY_FILE_VARIABLE)
+        return option(self.options, "key_file") or around or None
 
     @property
     def width(self) -> int | None:
@@ -81,7 +83,7 @@ class Session:
 
     def open_store(self) -> StoreReading:
         """Open the store for reading. Raises `NoSuchStore`, `UnsafeFile`, `FormatTooNew`, `DamageError`, `OSError`."""
-        return StoreReading.open(self.root(), self.key_file)
+        return StoreReading.open(self.root(), self.key_file, self.environment)
 
     def json(self) -> JsonWriter:
         """The writer for programs."""

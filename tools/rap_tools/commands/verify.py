@@ -74,6 +74,7 @@ class _Verified(NamedTuple):
     findings: list[VerifyFinding]
     journals: list[JournalSummary]
     is_live: bool
+    has_keys: bool
     is_unsealed: bool
     code: ExitCode
 
@@ -82,8 +83,8 @@ def run(session: Session) -> int:
     """Verify a store, a cluster of it, or one file or folder of it."""
     with session.open_store() as store:
         cluster = store.choose(session.cluster) if session.cluster else None
-    keys = NamedKeyFile(session.key_file) if session.key_file else None
-    if keys is not None:
+        keys = store.keys
+    if isinstance(keys, NamedKeyFile):
         keys.key_encryption_key()
     with OsFileSystem().open_root(session.root()) as root:
         place = _place(session, root, cluster)
@@ -95,7 +96,7 @@ def run(session: Session) -> int:
     journals = [journal for journal in report.journals if place is None or _is_below(journal.folder, place)]
     # A key that does not fit leaves the seals of that journal as they are.
     is_unsealed = report.is_unsealed and not any(finding.severity is Severity.UNAVAILABLE for finding in report.findings)
-    found = _Verified(place, findings, journals, report.is_live, is_unsealed, code)
+    found = _Verified(place, findings, journals, report.is_live, keys is not None, is_unsealed, code)
     if session.is_text:
         _print(session, found)
     else:
@@ -145,15 +146,15 @@ def _print(session: Session, found: _Verified) -> None:
     verdict: tuple[str, str] = (counted(grave, "finding"), "red") if grave else ("sound", "green")
     live = " A writer is at work: nothing past its last durable record was judged." if found.is_live else ""
     where = "" if found.place is None else f"{found.place}: "
-    text.line(where, verdict, f" ({_seals_text(session, found)}).{live}")
+    text.line(where, verdict, f" ({_seals_text(found)}).{live}")
     meaning, following = MEANINGS[found.code]
     text.line(f"exit {int(found.code)}: {meaning}. Next: {following}.")
 
 
-def _seals_text(session: Session, found: _Verified) -> str:
+def _seals_text(found: _Verified) -> str:
     if found.is_unsealed:
         return "seals were opened"
-    return "seals stay closed: the key does not open all of them" if session.key_file else "without a key, seals stay closed"
+    return "seals stay closed: the key does not open all of them" if found.has_keys else "without a key, seals stay closed"
 
 
 def _write(session: Session, found: _Verified, cluster: str | None) -> None:
