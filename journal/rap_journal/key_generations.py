@@ -107,7 +107,9 @@ def copies_to_repair(root: Directory, key_folders: Sequence[str]) -> list[tuple[
         copies = read_copies(root, key_folders, generation)
         whole = next((copy for copy in copies.values() if copy is not None), None)
         if whole is not None:
-            reasons = {name: "damaged_copy" if copy is None else "copies_differ" for name, copy in copies.items() if copy != whole}
+            reasons = {
+                name: "damaged_copy" if copy is None else "copies_differ" for name, copy in copies.items() if copy != whole
+            }
             found += [(name, whole, reason) for name, reason in reasons.items()]
     return found
 

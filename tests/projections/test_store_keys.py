@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from rap_journal.errors import KeyLost, KeyTampered, KeyUnavailable, MisuseError, NoSpace
+from rap_journal.key_files import make_key_file
 from rap_journal.markers import ProviderKind, read_marker
 from rap_journal.passphrase_kdf import Kdf
+from rap_journal.testing import SeededRandomness
 from rap_journal.verify import verify_store
 from rap_projections import NodeStore
 from rap_projections.keys import FileKeyProvider, Tpm2Provider
@@ -294,3 +296,36 @@ def test_on_a_real_disk_a_key_file_is_replaced_by_another_one(tmp_path: Path) ->
     with pytest.raises(KeyUnavailable) as caught:
         NodeStore.open(tmp_path / "store", keys=old, background=False)
     assert caught.value.reason == "wrong_key"
+
+
+def test_a_data_key_made_anew_lacks_the_other_slots_until_they_are_added_again(it: Ready) -> None:
+    keys_of(it).add_slot(Other())
+    assert it.cluster._core.journal.rotate_data_key() == 2
+    assert keys_of(it).lacking() == {CLUSTER: (ProviderKind.TPM2,)}
+    assert [(slot.generation, slot.provider.name) for slot in keys_of(it).slots() if slot.journal == CLUSTER] == [
+        (1, "MEMORY"), (1, "TPM2"), (2, "MEMORY"),
+    ]  # fmt: skip
+    assert keys_of(it).add_slot(Other()) == 1
+    assert keys_of(it).lacking() == {}
+    reopened_by(it, Other())
+
+
+def test_a_marker_that_was_changed_for_a_slot_is_still_the_key_holders_and_can_be_changed_again(it: Ready) -> None:
+    keys_of(it).add_slot(Other())
+    reopened_by(it, Other())
+    keys_of(it).remove_slot(ProviderKind.MEMORY)
+    it.cluster._core.journal.rotate_data_key()
+    reopened_by(it, Other())
+    assert marked(it) == ["TPM2"] * 3
+    assert it.cluster._core.journal.keys.marker.key_generation == 2
+
+
+def test_a_key_file_of_an_older_generation_that_nobody_here_opens_is_left_as_it_is(it: Ready) -> None:
+    it.cluster._core.journal.rotate_data_key()
+    path = f"{COPIES[1][0]}/{KEYS}"
+    foreign = make_key_file(Other(b"x" * 32), it.cluster._core.journal.keys.marker.journal_id, 1, b"d" * 32, SeededRandomness(3))
+    for copy in COPIES[1]:
+        write_file(it.kit.filesystem, f"{copy}/{KEYS}", foreign)
+    assert keys_of(it).add_slot(Words()) == 2
+    assert keys_of(it).remove_slot(Words()) == 2
+    assert files(it.kit.filesystem)[path] == foreign
