@@ -13,7 +13,7 @@ import pytest
 
 from rap_journal import file_control
 from rap_journal.errors import MisuseError, StoreBusy, UnsafeFile
-from rap_journal.os_filesystem import OsDirectory, OsFileSystem
+from rap_journal.os_filesystem import OsDirectory, OsFileSystem, environment_variable, read_credential
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the store needs POSIX file calls")
 
@@ -469,3 +469,32 @@ def test_a_platform_without_these_calls_imports_the_module_and_is_told_once() ->
         "unsupported_platform this platform (win32) has no os.O_NOFOLLOW, without which files cannot be opened safely; nothing was opened. "
         "Run the store on Linux or macOS.\n"
     )
+
+
+# Credentials and settings
+
+
+def test_a_credential_is_read_from_a_folder_of_its_owner_up_to_the_size_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"secret")
+    (tmp_path / "key").chmod(0o400)
+    tmp_path.chmod(0o500)
+    assert read_credential(str(tmp_path), "key", 4) == b"secr"
+    with pytest.raises(FileNotFoundError):
+        read_credential(str(tmp_path), "other", 4)
+
+
+@pytest.mark.parametrize(("folder", "file"), [(0o500, 0o404), (0o500, 0o420), (0o505, 0o400), (0o720, 0o400)])
+def test_a_credential_that_others_may_read_or_anybody_else_may_write_is_unsafe(tmp_path: Path, folder: int, file: int) -> None:
+    (tmp_path / "key").write_bytes(b"secret")
+    (tmp_path / "key").chmod(file)
+    tmp_path.chmod(folder)
+    with pytest.raises(UnsafeFile) as caught:
+        read_credential(str(tmp_path), "key", 4)
+    assert caught.value.reason == "mode"
+
+
+def test_a_setting_comes_from_the_environment_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAP_STATE_TEST", "value")
+    assert environment_variable("RAP_STATE_TEST") == "value"
+    monkeypatch.delenv("RAP_STATE_TEST")
+    assert environment_variable("RAP_STATE_TEST") is None
