@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import pytest
 
-from rap_journal.errors import KeyLost, KeyTampered, KeyUnavailable, MisuseError, UnsafeFile
+from rap_journal.errors import KeyLost, KeyTampered, KeyUnavailable, UnsafeFile
 from rap_journal.testing import SeededRandomness
 from rap_projections import NodeStore
-from rap_projections.keys import KEY_BYTES, FileKeyProvider, require_outside
+from rap_projections.keys import KEY_BYTES, FileKeyProvider
 from rap_projections.testing import MemoryKeyProvider
 
 KEY = bytes(range(KEY_BYTES))
@@ -91,39 +91,6 @@ def test_a_missing_key_is_never_made_anew_for_a_store_that_exists(
     Path(provider.path).touch(0o600)
     Path(provider.path).write_bytes(KEY)
     NodeStore.open(root, keys=provider, background=False).close()
-
-
-@pytest.mark.parametrize("inside", ["store/key", "store/clusters/key", "store", "elsewhere/../store/key", "store/../store/key"])
-def test_a_key_inside_the_root_is_refused_before_anything_is_made(tmp_path: Path, inside: str) -> None:
-    with pytest.raises(MisuseError, match="nothing was done") as caught:
-        NodeStore.open(tmp_path / "store", keys=FileKeyProvider(f"{tmp_path}/{inside}"), create=True, background=False)
-    assert caught.value.reason == "key_inside_root"
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(("root", "key"), [("store", "{}/store/key"), ("{}/store", "store/key"), ("./store", "store/key")])
-def test_a_key_inside_the_root_is_found_there_however_the_two_are_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str, key: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(MisuseError):
-        require_outside(root.format(tmp_path), FileKeyProvider(key.format(tmp_path)))
-
-
-def test_a_key_inside_the_root_is_found_there_over_a_link_too(tmp_path: Path) -> None:
-    (tmp_path / "store").mkdir()
-    (tmp_path / "link").symlink_to("store")
-    with pytest.raises(MisuseError):
-        require_outside(str(tmp_path / "store"), FileKeyProvider(tmp_path / "link" / "key"))
-
-
-@pytest.mark.parametrize("path", ["/etc/rap/node.key", "/node.key", "/node-2/key", "/node/../key"])
-def test_a_key_beside_the_root_is_welcome(path: str) -> None:
-    require_outside("/node", FileKeyProvider(PurePath(path)))
-
-
-def test_a_provider_that_has_no_file_is_never_inside() -> None:
-    require_outside("/", MemoryKeyProvider())
 
 
 SHOWN: dict[str, Callable[[object], str]] = {"repr": repr, "str": str, "variables": lambda keys: repr(vars(keys))}
