@@ -1,4 +1,4 @@
-"""What only `fcntl` can do for an open file: locks, and a sync that reaches past the drive's cache. The only file that imports it.
+"""What only `fcntl` can do for an open file: locks, seals, and a sync that reaches past the drive's cache. The only file that imports it.
 
 Rules this file keeps:
 
@@ -31,11 +31,21 @@ _OFD_SETLK: int | None = 37 if sys.platform == "linux" else None
 
 _FLOCK_ATTEMPTS = 100
 
+# Of linux/fcntl.h: no write but through a mapping that exists already. Python names it from 3.12 on.
+_F_SEAL_FUTURE_WRITE = 0x10
+
 
 def drive_sync(fd: int) -> None:
     """Return when content, size and names are on stable storage: on macOS, where `fsync` leaves them in the drive's cache."""
     if sys.platform == "darwin":
         fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+
+
+def seal_memory(fd: int) -> None:
+    """Fix length and content of a file in memory, but for whoever has it mapped already. Raises `OSError` before Linux 5.1."""
+    if sys.platform == "linux":
+        seals = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | _F_SEAL_FUTURE_WRITE | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
 
 
 def try_lock(fd: int) -> bool:

@@ -40,6 +40,7 @@ _SEGMENT = re.compile(r"([0-9]{8,12})-([0-9]{8,10})")
 _LEDGER = re.compile(r"ledger-([0-9]{16})-([0-9]{16})")
 _CHECKPOINT = re.compile(r"checkpoint-([0-9]{16})")
 _DOCUMENT = re.compile(r"document-([0-9a-f]{32})")
+_WIPING = re.compile(r"wiping-([0-9a-f]{32})")
 _KEYS = re.compile(r"keys-([0-9]{8})")
 _QUARANTINED = re.compile(r"([0-9]{8,12})-([0-9]{8,12})-([0-9a-f]{16})")
 
@@ -85,6 +86,17 @@ def document_name(file_id: bytes) -> str:
 def parse_document_name(name: str) -> bytes | None:
     """File id of a document's name, or None for any other name."""
     match = _DOCUMENT.fullmatch(name)
+    return bytes.fromhex(match[1]) if match else None
+
+
+def wiping_name(file_id: bytes) -> str:
+    """What a document's file is called from the moment on that its content may be overwritten."""
+    return f"wiping-{file_id.hex()}"
+
+
+def parse_wiping_name(name: str) -> bytes | None:
+    """File id of a document that is being wiped, or None for any other name."""
+    match = _WIPING.fullmatch(name)
     return bytes.fromhex(match[1]) if match else None
 
 

@@ -1,4 +1,4 @@
-"""The file system of this machine: the only file that imports `os`.
+"""The file system of this machine: the only file that imports `os`, but for `os_memory_file`.
 
 Rules this file keeps:
 

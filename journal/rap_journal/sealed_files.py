@@ -158,6 +158,19 @@ def read_sealed_file(directory: Directory, name: str) -> SealedFile:
         return decode_sealed_file(name, file.read_at(0, size), file.name)
 
 
+def read_purpose(directory: Directory, name: str) -> Purpose | None:
+    """What the header of file `name` says it is for, without checking anything else; None where there is no such header.
+
+    Raises `OSError`.
+    """
+    with directory.open(name) as file:
+        head = file.read_at(0, SEALED_HEADER_BYTES)
+    if len(head) < SEALED_HEADER_BYTES:
+        return None
+    magic, version, purpose, *_rest = SEALED_HEADER.unpack(head)
+    return _PURPOSES.get(purpose) if (magic, version) == (SEALED_MAGIC, FORMAT_VERSION) else None
+
+
 def install_file(temporary: Directory, into: Directory, name: str, data: bytes) -> None:
     """Write `data` under `name` in `into`, durably: content sync, then rename, then directory sync."""
     part = f"{into.name.replace('/', '-')}-{name}"

@@ -42,6 +42,7 @@ from rap_journal.layout import (
     parse_document_name,
     parse_keys_name,
     parse_quarantine_name,
+    parse_wiping_name,
 )
 from rap_journal.ledger import check_ledger_file, list_ledger, open_ledger
 from rap_journal.markers import Marker, read_marker
@@ -229,6 +230,9 @@ def check_class_folder(folder: Directory, spec: ClassSpec, look: Look) -> list[A
                 header = _check_sealed_file(folder, name, spec, look).header
                 if header.purpose is Purpose.CHECKPOINT:
                     anchors.append(Anchor(header.lsn, header.epoch, header.chain_digest))
+        elif parse_wiping_name(name) is not None:
+            # What stands in it is on its way to zeros and means nothing: the next opening removes it.
+            continue
         elif parse_keys_name(name) is None or spec.name not in look.shape.key_folders:
             findings.add(path, "unexpected", Severity.CACHE_DAMAGE)
     if not anchors:

@@ -30,7 +30,7 @@ from rap_journal.format_levels import FormatLevels
 from rap_journal.journal import Journal, Setup, Unlocked, unlock
 from rap_journal.reader import JournalReader
 from rap_journal.records import Category, Record
-from rap_journal.sealed_store import load_document, store_document
+from rap_journal.sealed_store import finish_wipes, list_documents_for, load_document, store_document, wipe_document
 from rap_journal.sealing import Purpose
 from rap_journal.space import disk_errors_mean
 from rap_journal.values import ClassSpec, Durability
@@ -298,6 +298,18 @@ class JournaledState:
         """The content of a kept document. Raises `FileNotFoundError`, `DamageError`, `SealBroken`."""
         folders, keys = self._unlocked.folders, self._unlocked.keys
         return load_document(folders, spec, file_id, journal_id=keys.marker.journal_id, keys=keys.ring, purpose=purpose)
+
+    def kept_for(self, spec: ClassSpec, purpose: Purpose) -> list[bytes]:
+        """File ids of the documents of a class that are for `purpose`. Raises `OSError`."""
+        return list_documents_for(self._unlocked.folders, spec, purpose)
+
+    def finish_wipes(self, spec: ClassSpec) -> int:
+        """Do again the wipes that a crash or an error cut short; returns how many there were. Raises `OSError`."""
+        return finish_wipes(self._unlocked.folders, spec)
+
+    def wipe(self, spec: ClassSpec, file_id: bytes) -> None:
+        """Overwrite a document and remove it, both durably. Raises `FileNotFoundError`, `OSError`."""
+        wipe_document(self._unlocked.folders, spec, file_id)
 
     # What the committer calls, from whichever thread leads.
 

@@ -129,6 +129,7 @@ def test_the_names_of_files_are_those_of_the_layout() -> None:
         layout.ledger_name(17, 1234),
         layout.checkpoint_name(1234),
         layout.document_name(bytes(range(16))),
+        layout.wiping_name(bytes(range(16))),
         layout.keys_name(1),
         layout.quarantine_name(3, 2280, bytes(range(32))),
     ]

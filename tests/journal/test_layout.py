@@ -13,8 +13,10 @@ from rap_journal.layout import (
     parse_ledger_name,
     parse_quarantine_name,
     parse_segment_name,
+    parse_wiping_name,
     quarantine_name,
     segment_name,
+    wiping_name,
 )
 from rap_journal.values import Epoch, SegmentNumber
 
@@ -35,6 +37,8 @@ def test_the_other_names_parse_to_what_they_were_made_from() -> None:
     file_id = bytes(range(16))
     assert parse_checkpoint_name(checkpoint_name(10**15)) == 10**15
     assert parse_document_name(document_name(file_id)) == file_id
+    assert parse_wiping_name(wiping_name(file_id)) == file_id
+    assert parse_wiping_name(document_name(file_id)) is None and parse_document_name(wiping_name(file_id)) is None
     assert parse_keys_name(keys_name(12345678)) == 12345678
     assert parse_quarantine_name(quarantine_name(7, 512, bytes(32))) == (7, 512)
     assert parse_ledger_name(ledger_name(7, 10**15)) == (7, 10**15)

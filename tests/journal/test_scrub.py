@@ -11,6 +11,7 @@ from rap_journal.layout import JOURNAL
 from rap_journal.markers import read_marker
 from rap_journal.scrub import Scrub
 from rap_journal.testing import MemoryFileSystem
+from rap_journal.testing.memory_handles import MemoryDirectory, MemoryFile
 from tests.journal.rotation_kit import rotated
 from tests.journal.sound_journal import SHAPE, Files, frames_of, sound_files
 from tests.journal.workbench import PATH, PEERS, SPECS, new_journal, open_journal, plant, segments_in, setup_of, tree
@@ -117,6 +118,26 @@ def test_a_missing_copy_of_a_key_file_is_found_and_any_other_file_may_be_missing
     ]
     gone = [name for name in sound_files() if name.startswith("peers/checkpoint-")]
     assert found_in({name: data for name, data in sound_files().items() if name not in gone}) == []
+
+
+def test_a_document_that_is_wiped_under_its_eyes_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: without looking whether the name is still there."""
+    filesystem = plant(sound_files())
+    name = next(name for name in sorted(sound_files()) if name.startswith("trust/checkpoint-"))
+    folder = filesystem.open_root(PATH).directory("trust")
+    open_file = MemoryDirectory.open
+
+    def open_and_lose(directory: MemoryDirectory, wanted: str, *, writable: bool = False) -> MemoryFile:
+        file = open_file(directory, wanted, writable=writable)
+        if f"{directory.name}/{wanted}" == name and folder.status(wanted) is not None:
+            with open_file(folder, wanted, writable=True) as other:
+                other.write_at(200, bytes(8))
+            folder.rename(wanted, "wiping-" + "0" * 32)
+        return file
+
+    monkeypatch.setattr(MemoryDirectory, "open", open_and_lose)
+    scrub = scrub_of(filesystem)
+    assert scrub.step(1 << 30) and scrub.found == []
 
 
 def test_what_has_a_second_copy_is_told_apart_and_can_be_looked_at_again() -> None:

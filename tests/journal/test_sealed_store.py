@@ -7,8 +7,16 @@ import pytest
 
 from rap_journal.errors import DamageError
 from rap_journal.folders import JournalFolders
-from rap_journal.layout import document_name
-from rap_journal.sealed_store import FILE_ID_BYTES, list_documents, load_document, store_document
+from rap_journal.layout import document_name, wiping_name
+from rap_journal.sealed_store import (
+    FILE_ID_BYTES,
+    finish_wipes,
+    list_documents,
+    list_documents_for,
+    load_document,
+    store_document,
+    wipe_document,
+)
 from rap_journal.sealing import KeyRing, Purpose, SealBroken
 from rap_journal.testing import MemoryFileSystem, SeededRandomness
 from rap_journal.values import ClassSpec
@@ -121,3 +129,44 @@ def test_a_full_disk_leaves_no_document(filesystem: MemoryFileSystem, store: Sto
     with pytest.raises(OSError, match="planned"):
         store.store(b"content")
     assert list_documents(store.folders, TRUST) == []
+
+
+def test_documents_are_listed_by_what_they_are_for(store: Store, folders: JournalFolders) -> None:
+    key, certificate = store.store(b"key", IDENTITY, Purpose.IDENTITY), store.store(b"certificate", IDENTITY)
+    folders.classes[IDENTITY.number].create(document_name(bytes(16))).close()
+    with folders.classes[IDENTITY.number].create(document_name(b"\1" * 16)) as foreign:
+        foreign.write_at(0, b"x" * 200)
+    assert list_documents_for(folders, IDENTITY, Purpose.IDENTITY) == [key]
+    assert list_documents_for(folders, IDENTITY, Purpose.DOCUMENT) == [certificate]
+
+
+def test_a_wiped_document_loses_its_name_first_and_is_overwritten_and_synced_before_it_goes(
+    filesystem: MemoryFileSystem, folders: JournalFolders, store: Store
+) -> None:
+    """Mutation: without the new name, the overwriting, or any of the syncs."""
+    file_id = store.store(SeededRandomness(3)(150_000))
+    size = folders.classes[TRUST.number].open(document_name(file_id)).size()
+    filesystem.operations.clear()
+    wipe_document(folders, TRUST, file_id)
+    done = list(filesystem.operations)
+    assert [operation.name for operation in done] == [
+        "rename", "sync_directory", "write", "write", "write", "sync", "unlink", "sync_directory",
+    ]  # fmt: skip
+    written = [(operation.offset, operation.length) for operation in done if operation.name == "write"]
+    assert written[0][0] == 0 and sum(length for _, length in written) == size
+    assert {operation.path.rpartition("/")[2] for operation in done[2:7]} == {wiping_name(file_id)}
+    assert list_documents(folders, TRUST) == [] and finish_wipes(folders, TRUST) == 0
+
+
+@pytest.mark.parametrize("failing", ["write", "sync", "unlink"])
+def test_a_wipe_that_was_cut_short_leaves_no_document_and_is_done_again(
+    failing: str, filesystem: MemoryFileSystem, folders: JournalFolders, store: Store
+) -> None:
+    file_id = store.store(b"key", IDENTITY, Purpose.IDENTITY)
+    filesystem.fail(failing, "*wiping-*", errno.EIO)
+    with pytest.raises(OSError, match="planned"):
+        wipe_document(folders, IDENTITY, file_id)
+    filesystem.heal()
+    assert list_documents_for(folders, IDENTITY, Purpose.IDENTITY) == []
+    assert finish_wipes(folders, IDENTITY) == 1
+    assert [name for name in folders.classes[IDENTITY.number].names() if "-" in name and not name.startswith("checkpoint")] == []

@@ -422,6 +422,13 @@ def test_a_file_under_another_ones_name_is_misnamed(patient: Patient) -> None:
     assert {finding.file for finding in look.findings} == set(misnamed)
 
 
+def test_a_document_that_is_being_wiped_means_nothing(patient: Patient) -> None:
+    write(patient, "identity/wiping-" + "0" * 32, b"half overwritten")
+    look = look_at()
+    folder_of(patient, "identity", look)
+    assert brief(look.findings) == []
+
+
 def test_key_files_belong_into_two_folders_and_strangers_into_none(patient: Patient) -> None:
     write(patient, "peers/keys-00000001", b"")
     write(patient, "trust/notes.txt", b"")
