@@ -30,6 +30,7 @@ from rap_projections.derivation import Derivation
 from rap_projections.event_kinds import HEALTH, PEERS, ROUTES, SNAPSHOTS, TELEMETRY, UPDATES, Event
 from rap_projections.health_calls import Health
 from rap_projections.identity_calls import Identity
+from rap_projections.identity_review import review_identity
 from rap_projections.journaled_state import JournaledState
 from rap_projections.lifecycle import decide_note
 from rap_projections.maintenance import Maintenance
@@ -59,8 +60,8 @@ class ClusterState:
     snapshots: Snapshots
     services: Services
     identity: Identity
-    updates: Updates
     trust: Trust
+    updates: Updates
     health: Health
     telemetry: Telemetry
     hints: Hints
@@ -74,9 +75,9 @@ class ClusterState:
         self.peers = Peers(self._context)
         self.routes = Routes(self._context)
         self.snapshots = Snapshots(self._context, AfterActivation(self._derivation.derive))
-        self.trust = Trust(Bundles(self._context, self._derivation.derive_all))
         self.services = Services(self._context)
         self.identity = Identity(self._context)
+        self.trust = Trust(self._context, Bundles(self._context, self._follow_bundle))
         self.updates = Updates(self._context)
         self.health = Health(self._context)
         self.telemetry = Telemetry(self._context)
@@ -266,6 +267,11 @@ class ClusterState:
             return True
         waits = journal.has_waiting or core.is_waiting or len(self._context.buffer)
         return journal.witnessed_lsn >= journal.durable_lsn and not waits
+
+    def _follow_bundle(self, receipt: Receipt) -> None:
+        """A new bundle may revoke this node, and ends documents that other classes go by."""
+        review_identity(self._context, cause=receipt)
+        self._derivation.derive_all(receipt)
 
     def _due(self) -> list[tuple[str, Callable[[Now], tuple[Event, ...]]]]:
         cluster = self._context

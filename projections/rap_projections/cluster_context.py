@@ -21,6 +21,7 @@ from rap_journal.clock import Instant
 from rap_journal.errors import DamageError, FailClosed, NoSpace, StateStoreError
 from rap_journal.records import Record
 from rap_journal.sealing import SealBroken
+from rap_journal.values import ClassSpec
 from rap_projections.bundle_verification import verify_bootstrap, verify_bundles
 from rap_projections.document_shelf import DocumentShelf
 from rap_projections.documents import Floor, Scope, SignedPolicy
@@ -36,7 +37,7 @@ from rap_projections.peer_observations import ObservationBuffer, PeersObserved
 from rap_projections.policy import EffectivePolicy, Policy, effective
 from rap_projections.receipts import Context, Receipt
 from rap_projections.refusal_log import Unsaid
-from rap_projections.refusals import RefusedError
+from rap_projections.refusals import NotAllowed, NotValidated, RefusedError
 from rap_projections.snapshots import HeldSnapshot
 from rap_projections.stored_document import StoredDocument
 from rap_projections.trust import TrustView
@@ -297,6 +298,20 @@ class ClusterContext:
                 return Allowed(False, "storage", None)
         with self.core.lock:
             return self.allowed(operation, self.core.now())
+
+    def require_allowed(self, operation: Operation, what: str, state_class: ClassSpec) -> None:
+        """Raise `FailClosed`, `NotValidated` or `NotAllowed` where `operation` may not go ahead now; `what` is for the message."""
+        self.core.require_open()
+        self.require_open()
+        gate = self.ask(operation)
+        if not gate.ok:
+            kind = NotValidated if gate.reason == "not_validated" else NotAllowed
+            raise kind(
+                f"{what} in cluster {self.cluster_id} is not allowed now ({gate.reason}); nothing was done.",
+                cluster=self.cluster_id,
+                state_class=state_class.name,
+                reason=gate.reason,
+            )
 
     def allowed(self, operation: Operation, now: Now) -> Allowed:
         """The one gate, without paying for the time; the caller holds the state's lock."""

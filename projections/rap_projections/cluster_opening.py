@@ -16,7 +16,7 @@ Example::
 from collections.abc import Callable, Collection
 from contextlib import nullcontext, suppress
 
-from rap_journal.errors import DamageError, StorageError
+from rap_journal.errors import DamageError, KeyLost, KeyUnavailable, StorageError
 from rap_journal.recovery_plan import Verdict
 from rap_journal.recovery_report import ClassLoss
 from rap_journal.sealing import SealBroken
@@ -27,9 +27,11 @@ from rap_projections.documents import Scope
 from rap_projections.event_kinds import CLUSTER_CLASSES, HEALTH, IDENTITY, SNAPSHOTS, TRUST, Event
 from rap_projections.giving_way import count_quarantine
 from rap_projections.health_events import UptimeDebited
-from rap_projections.identity_calls import check_kept_keys
+from rap_projections.identity_keys import check_kept_keys
+from rap_projections.identity_review import review_identity
 from rap_projections.lifecycle import ClassReset, RecoveryDone
 from rap_projections.node_time import Now
+from rap_projections.orphaned_keys import finish_wiping
 from rap_projections.refusals import RefusedError
 from rap_projections.retiring import SUBJECT
 from rap_projections.snapshots import ScopeView
@@ -69,6 +71,10 @@ class Opening:
             self._raise_floors()
             self._mark_doubtful()
             self._withdraw_unsound()
+            review_identity(self._context)
+            # What cannot be removed now is tried again at the next opening.
+            with suppress(OSError):
+                finish_wiping(self._core)
             self._derivation.derive_all()
             count_quarantine(self._core)
         self._mark_fail_closed()
@@ -99,6 +105,9 @@ class Opening:
                 check_kept_keys(self._context)
             except DamageError:
                 self._context.fail_closed("identity_damaged")
+            except (KeyLost, KeyUnavailable):
+                # No damage: what is lost was written down, and what is not at hand may be when it is needed.
+                return
 
     def _record_recovery(self, losses: list[ClassLoss]) -> None:
         """Write down what recovery found, and reset the classes that lost something."""

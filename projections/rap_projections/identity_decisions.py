@@ -17,7 +17,7 @@ import re
 
 from rap_journal.errors import MisuseError
 from rap_projections.event_kinds import Event
-from rap_projections.identity import Certificate, Enrollment, IdentityView, Key, RevocationStatus
+from rap_projections.identity import Certificate, Enrollment, IdentityView, Key
 from rap_projections.identity_events import (
     CertificateConfirmed,
     CertificateInstalled,
@@ -33,6 +33,7 @@ from rap_projections.node_time import Now
 from rap_projections.policy import EffectivePolicy
 from rap_projections.refusal_log import is_due
 from rap_projections.refusals import Expired, WrongKey
+from rap_projections.trust_in_force import TrustInForce
 
 KEY_ALGORITHMS = ("ecdsa-p256", "ed25519")
 
@@ -69,9 +70,9 @@ def decide_install(identity: IdentityView, certificate: Certificate, now: Now) -
     if key is None or identity.enrollment not in (Enrollment.REQUESTED, Enrollment.RENEWING):
         raise _out_of_turn("install", identity)
     if facts.key_sha256 != key.key_sha256:
-        raise WrongKey("the certificate is not for the requested key")
+        raise WrongKey("it is not for the requested key", document_type="certificate")
     if facts.not_after_s <= now.trusted_s:
-        raise Expired("the certificate is no longer valid")
+        raise Expired("it is no longer valid", document_type="certificate")
     return (CertificateRenewed(*facts, certificate.stored) if renewing else CertificateInstalled(*facts, certificate.stored),)
 
 
@@ -90,15 +91,18 @@ def decide_renew(identity: IdentityView, *, key: Key) -> tuple[Event, ...]:
     return () if key == identity.next_key else (RenewalRequested._make(key),)
 
 
-def decide_confirm(identity: IdentityView) -> tuple[Event, ...]:
+def decide_confirm(identity: IdentityView, now: Now) -> tuple[Event, ...]:
     """The renewed certificate replaces the current one; without a renewal under way there is nothing to confirm, and no event.
 
-    Raises `MisuseError` where a renewal was requested and its certificate is not there yet, or the node never enrolled.
+    Raises `MisuseError` where a renewal was requested and its certificate is not there yet, or the node never enrolled; `Expired` where
+    that certificate is no longer valid.
     """
     if identity.enrollment is Enrollment.ENROLLED:
         return ()
     if identity.enrollment is not Enrollment.RENEWING or identity.next_certificate is None:
         raise _out_of_turn("confirm", identity)
+    if identity.next_certificate.facts.not_after_s <= now.trusted_s:
+        raise Expired("it is no longer valid", document_type="certificate")
     return (CertificateConfirmed(identity.next_certificate.facts.fingerprint),)
 
 
@@ -107,6 +111,32 @@ def decide_revoked(identity: IdentityView, *, fingerprint: bytes, reason: str, s
     if identity.enrollment in (Enrollment.REVOKED, Enrollment.NONE):
         return ()
     return (IdentityRevoked(fingerprint, reason, source_content_id),)
+
+
+def decide_reviewed(identity: IdentityView, trust: TrustInForce, now: Now) -> tuple[Event, ...]:
+    """Record what the bundle in force says of this identity; nothing where that is known.
+
+    The identity is revoked for good where node or membership are, and where its key or certificate is and no renewal is under way. With
+    one under way only the certificate in use is barred: the renewed one may still come, and is judged by itself.
+    """
+    if identity.enrollment in (Enrollment.NONE, Enrollment.REVOKED, Enrollment.LOST):
+        return ()
+    node = trust.is_identity_revoked(node_id=identity.node_id, membership_id=identity.membership_id)
+    in_use = node or _is_revoked(trust, identity.key, identity.certificate)
+    renewing = identity.next_key is not None and not _is_revoked(trust, identity.next_key, identity.next_certificate)
+    status, digest = "revoked" if in_use else "good", trust.revocation_digest()
+    checked = decide_revocation_checked(identity, status=status, revocation_digest=digest, now=now)
+    if in_use and (node or not renewing):
+        fingerprint = identity.certificate.facts.fingerprint if identity.certificate and not node else b""
+        reason = "node_revoked" if node else "certificate_revoked"
+        return (*checked, *decide_revoked(identity, fingerprint=fingerprint, reason=reason, source_content_id=trust.content_id))
+    return checked if identity.certificate else ()
+
+
+def _is_revoked(trust: TrustInForce, key: Key | None, certificate: Certificate | None) -> bool:
+    if key is not None and trust.is_key_revoked(key.key_sha256):
+        return True
+    return certificate is not None and trust.is_certificate_revoked(certificate.facts.fingerprint)
 
 
 def decide_lost(identity: IdentityView, *, key_reference: str, reason: str) -> tuple[Event, ...]:
@@ -118,13 +148,18 @@ def decide_lost(identity: IdentityView, *, key_reference: str, reason: str) -> t
 
 
 def decide_revocation_checked(identity: IdentityView, *, status: str, revocation_digest: bytes, now: Now) -> tuple[Event, ...]:
-    """Refresh the revocation cache. Raises `MisuseError` for a status other than good, revoked or unknown."""
+    """Refresh the revocation cache, where the answer or the set it was looked up in changed.
+
+    Raises `MisuseError` for a status other than good, revoked or unknown.
+    """
     if status not in ("good", "revoked", "unknown"):
         raise MisuseError(
             f"{status!r:.80} is no revocation status; nothing was changed. Use good, revoked or unknown.", state_class="identity"
         )
-    answer = RevocationStatus(status, now.trusted_s, revocation_digest)
-    return () if answer == identity.revocation else (RevocationChecked._make(answer),)
+    known = identity.revocation
+    if known is not None and (known.status, known.revocation_digest) == (status, revocation_digest):
+        return ()
+    return (RevocationChecked(status, now.trusted_s, revocation_digest),)
 
 
 def decide_refused(

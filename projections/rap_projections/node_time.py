@@ -13,6 +13,7 @@ Example::
     node_time.at(clock.now())
 """
 
+from enum import Enum
 from typing import NamedTuple, Self
 
 from rap_journal.clock import Instant
@@ -32,6 +33,24 @@ class Now(NamedTuple):
     wall_us: int
     boot_us: int
     trusted_s: int
+
+
+class Validity(str, Enum):
+    """What trusted time says of a period of validity (trust, 16)."""
+
+    VALID = "valid"
+    EXPIRED = "expired"
+    UNCERTAIN = "uncertain"
+
+    @classmethod
+    def of(cls, starts_s: int, ends_s: int, trusted_s: int) -> "Validity":
+        """The verdict on a period from `starts_s` up to, not including, `ends_s`, seconds since 1970, at this low end of trusted time.
+
+        Before the start, nothing signed says that the period has begun: the real time is the low end or later. That is uncertain.
+        """
+        if ends_s <= trusted_s:
+            return cls.EXPIRED
+        return cls.UNCERTAIN if trusted_s < starts_s else cls.VALID
 
 
 class NodeTime:

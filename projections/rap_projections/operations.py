@@ -3,6 +3,7 @@
 Rules this file keeps:
 
 - Everything that is not known to be safe is not allowed: the answer is a conjunction.
+- A revoked identity does no high-risk work at all; one whose certificate is lost, expired or uncertain begins no session.
 - High-risk work (trust, 19) needs more than reading: validated state, the policy's word, no fall-back, a deadline that is not past.
 
 Example::
@@ -14,8 +15,10 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import NamedTuple
 
-from rap_projections.event_kinds import HEALTH, SNAPSHOTS, TRUST
+from rap_projections.event_kinds import HEALTH, IDENTITY, SNAPSHOTS, TRUST
 from rap_projections.folding import FoldedState
+from rap_projections.identity import IdentityView
+from rap_projections.identity_status import IdentityState, state_of
 from rap_projections.node_time import Now
 from rap_projections.policy import EffectivePolicy
 from rap_projections.trust import RestoreState
@@ -49,23 +52,38 @@ class Allowed(NamedTuple):
         return datetime.fromtimestamp(self.until_us / 1_000_000, UTC) if self.until_us is not None else None
 
 
+_NO_SESSION = {
+    IdentityState.LOST: "identity_lost",
+    IdentityState.EXPIRED: "certificate_expired",
+    IdentityState.UNCERTAIN: "certificate_uncertain",
+}
+"""What of an identity bars new sessions. A node that has none yet cannot begin one anyway."""
+
+
 def decide_allowed(
     operation: Operation, state: FoldedState, policy: EffectivePolicy, now: Now, boot_id: bytes, fail_closed: str | None
 ) -> Allowed:
     """Whether `operation` may go ahead now."""
     health, trust, snapshots = state.view(HEALTH), state.view(TRUST), state.view(SNAPSHOTS)
+    identity: IdentityView = state.view(IDENTITY)
+    identity_state = state_of(identity, now.trusted_s, fail_closed)
+    is_session = operation is Operation.NEW_SESSION
     seconds_left = health.seconds_left(now, boot_id)
     active = [scope for scope in snapshots.scopes.values() if scope.active]
     obstacles = (
         (fail_closed is not None, "fail_closed"),
         (trust.restore_state is not RestoreState.NORMAL, "not_validated"),
+        (identity_state is IdentityState.REVOKED, "identity_revoked"),
         (not active, "no_snapshot"),
         (any(scope.fallen_back for scope in snapshots.scopes.values()), "fallen_back"),
         (any(scope.active.facts.expires_at_s <= now.trusted_s for scope in active), "snapshot_expired"),
         (operation.value not in policy.high_risk_operations, "policy"),
         (seconds_left <= 0, "deadline"),
+        (is_session and identity_state in _NO_SESSION, _NO_SESSION.get(identity_state, "")),
     )
     for stands_against, reason in obstacles:
         if stands_against:
             return Allowed(False, reason, None)
+    if is_session and identity.certificate is not None:
+        seconds_left = min(seconds_left, identity.certificate.facts.not_after_s - now.trusted_s)
     return Allowed(True, "ok", now.node_us + seconds_left * 1_000_000)

@@ -1,13 +1,16 @@
-"""Removing sealed private keys that nothing names: a crash came between a key and the event that was to name it.
+"""Wiping sealed private keys that a crash left: those put out of use, and those that nothing names.
 
 Rules this file keeps:
 
-- A key stays while the state, any kept checkpoint or any kept event names it, and while one of those cannot be asked.
-- It is done when a store is opened, before anybody can make a key: one that is just being made is never taken for an orphan.
-- Whatever an opening found to be wrong puts it off: what is damaged now may be repaired, and a private key cannot be made again.
+- A key that history names and the state does not was put out of use by an event: of a renewal that was confirmed, or of a request made
+  anew. The crash came between that event and the wipe, which is done again. What cannot be read names nothing, and so loses nothing.
+- A key that nothing names was never of use: the crash came before the event. It stays while the state, any kept checkpoint or any kept
+  event cannot be asked, and goes when a store is opened, before anybody can make a key: one that is just being made is no orphan.
+- Whatever an opening found to be wrong puts that off: what is damaged now may be repaired, and a private key cannot be made again.
 
 Example::
 
+    finish_wiping(core)
     removed = remove_orphaned_keys(core)
 """
 
@@ -32,8 +35,26 @@ _FILE_ID = re.compile(rf"[0-9a-f]{{{2 * FILE_ID_BYTES}}}")
 """A reference to a key holds the name of its file in hex."""
 
 
+def finish_wiping(core: JournaledState) -> int:
+    """Wipe the sealed keys of a freshly opened cluster that an event put out of use; returns how many. Raises `OSError` where that fails.
+
+    The caller knows that the state of the class is whole: nothing here may be done where the cluster fails closed.
+    """
+    wiped = core.finish_wipes(IDENTITY)
+    unnamed = _sealed_keys(core.journal) - set(_names_in(core.state.value(IDENTITY.number)))
+    if unnamed:
+        named: set[bytes] = set()
+        with suppress(StateStoreError):
+            for found in _history_names(core.journal):
+                named |= found
+        for file_id in sorted(unnamed & named):
+            core.wipe(IDENTITY, file_id)
+            wiped += 1
+    return wiped
+
+
 def remove_orphaned_keys(core: JournaledState) -> int:
-    """Remove the sealed keys of a freshly opened cluster that nothing names; returns how many. Raises `OSError` where removing fails."""
+    """Wipe the sealed keys of a freshly opened cluster that nothing names; returns how many. Raises `OSError` where that fails."""
     journal = core.journal
     if not journal.is_writable or not journal.report.is_clean or IDENTITY.number not in journal.folders.classes:
         return 0
@@ -43,11 +64,8 @@ def remove_orphaned_keys(core: JournaledState) -> int:
         unnamed -= _named_elsewhere(journal) if unnamed else set()
     except StateStoreError:
         return 0
-    folder = journal.folders.classes[IDENTITY.number]
     for file_id in sorted(unnamed):
-        folder.unlink(document_name(file_id))
-    if unnamed:
-        folder.sync()
+        core.wipe(IDENTITY, file_id)
     return len(unnamed)
 
 
@@ -64,21 +82,29 @@ def _sealed_keys(journal: Journal) -> set[bytes]:
 def _named_elsewhere(journal: Journal) -> set[bytes]:
     """What kept checkpoints and events name. Raises a `StateStoreError` where one of them cannot be asked."""
     keys, folders, named = journal.keys, journal.folders, set()
+    for found in _history_names(journal):
+        named |= found
+    inventory = take_inventory(folders.journal, keys.marker.journal_id)
+    walk = Walk(folders.journal, inventory, 0)
+    for _segment in walk:
+        pass
+    if inventory.strays or any(gap.first_lsn > journal.report.checkpoint_lsn for gap in walk.gaps):
+        raise StateStoreError("not every record can be read", reason="incomplete")
+    return named
+
+
+def _history_names(journal: Journal) -> Iterator[set[bytes]]:
+    """What each record of the class, and each of its kept checkpoints, names. Raises a `StateStoreError` at one that cannot be read."""
+    keys, folders = journal.keys, journal.folders
+    for segment in Walk(folders.journal, take_inventory(folders.journal, keys.marker.journal_id), 0):
+        own = [frame for frame in segment.frames if frame.header.class_mask >> IDENTITY.number & 1]
+        for _frame, records in records_of(segment._replace(frames=own), keys.ring):
+            yield from (set(_names_in(record.body)) for record in records)
     for lsn in list_checkpoints(folders.classes[IDENTITY.number]):
         loaded = load_checkpoint(
             folders.classes[IDENTITY.number], IDENTITY, lsn, keys.ring, keys.marker.journal_id, fold_set=journal.setup.fold_set
         )
-        named |= set(_names_in(loaded.content.value))
-    inventory = take_inventory(folders.journal, keys.marker.journal_id)
-    walk = Walk(folders.journal, inventory, 0)
-    for segment in walk:
-        own = [frame for frame in segment.frames if frame.header.class_mask >> IDENTITY.number & 1]
-        for _frame, records in records_of(segment._replace(frames=own), keys.ring):
-            for record in records:
-                named |= set(_names_in(record.body))
-    if inventory.strays or any(gap.first_lsn > journal.report.checkpoint_lsn for gap in walk.gaps):
-        raise StateStoreError("not every record can be read", reason="incomplete")
-    return named
+        yield set(_names_in(loaded.content.value))
 
 
 def _names_in(value: Any) -> Iterator[bytes]:

@@ -87,7 +87,7 @@ class TooLarge(RefusedError):
 
 
 class Malformed(RefusedError):
-    """Raised when the bytes are not the strict COSE structure that the document type demands."""
+    """Raised when the bytes are not the strict COSE structure that the document type demands, or no certificate of a node."""
 
     rule = "structure"
     word = "malformed"
@@ -301,6 +301,50 @@ class WrongKey(RefusedError):
     rule = "keys"
     word = "wrong_key"
     advice = "Have the certificate issued for the pending request."
+
+
+class UnsupportedKey(RefusedError):
+    """Raised when key or signature of a certificate are not ECDSA P-256 with SHA-256."""
+
+    action = "operator"
+    rule = "structure"
+    word = "unsupported_key"
+    advice = "The cluster's authority must issue it for a P-256 key, and sign with one."
+
+
+class WrongName(RefusedError):
+    """Raised when a certificate has not exactly one URI name, or one that is no node's."""
+
+    action = "operator"
+    rule = "claims"
+    word = "wrong_name"
+    advice = "The cluster's authority must issue it with the one name of its node."
+
+
+class WrongPurpose(RefusedError):
+    """Raised when a certificate is not issued for the side of a connection that its owner takes."""
+
+    action = "operator"
+    rule = "keys"
+    word = "wrong_purpose"
+    advice = "The cluster's authority must name client or server authentication in it."
+
+
+class WrongPeer(RefusedError):
+    """Raised when a peer's certificate is that of another node than the one that was asked for."""
+
+    action = "operator"
+    rule = "audience"
+    word = "wrong_peer"
+    advice = "Close the connection; somebody else answers at that place."
+
+
+class TimeUncertain(RefusedError):
+    """Raised when trusted time cannot say that a certificate is valid, and the safe-operation deadline is past."""
+
+    rule = "time"
+    word = "time_uncertain"
+    advice = "Fetch the newest head, which moves trusted time forward."
 
 
 class WrongArtifact(RefusedError):

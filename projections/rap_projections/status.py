@@ -18,6 +18,8 @@ from rap_projections.cluster_context import ClusterContext
 from rap_projections.event_kinds import HEALTH, IDENTITY, PEERS, ROUTES, SNAPSHOTS, TELEMETRY, TRUST, UPDATES
 from rap_projections.folding import FoldedState
 from rap_projections.health import HealthView
+from rap_projections.identity import IdentityView
+from rap_projections.identity_status import identity_status
 from rap_projections.node_time import Now
 from rap_projections.snapshots import ScopeView
 from rap_projections.trust import TrustView
@@ -39,7 +41,7 @@ def cluster_status(
         "horizon": horizon,
         "trusted_time_s": now.trusted_s,
         "fail_closed": fail_closed,
-        "identity": {"enrollment": state.view(IDENTITY).enrollment.value, "protection": protection},
+        "identity": _identity_status(state.view(IDENTITY), now, fail_closed, protection),
         "trust": {
             "bundle_version": trust.bundle.version if trust.bundle else None,
             "bundle_expires_at_s": trust.bundle.expires_at_s if trust.bundle else None,
@@ -114,6 +116,18 @@ def _enforcement_delay_s(trust: TrustView, health: HealthView, now: Now, boot_id
         return None
     left_s = max(0, trust.bundle.expires_at_s - now.trusted_s)
     return min(left_s, health.seconds_left(now, boot_id)) if _has_deadline(health) else left_s
+
+
+def _identity_status(view: IdentityView, now: Now, fail_closed: str | None, protection: str) -> dict[str, Any]:
+    identity = identity_status(view, now.trusted_s, fail_closed)
+    return {
+        "enrollment": identity.enrollment.value,
+        "protection": protection,
+        "state": identity.state.value,
+        "certificate_expires_at_s": identity.certificate_expires_at_s,
+        "revocation": identity.revocation,
+        "renewal": identity.renewal,
+    }
 
 
 def _has_deadline(health: HealthView) -> bool:

@@ -121,6 +121,10 @@ class TrustInForce:
         """Whether the certificate whose DER bytes have this SHA-256 is revoked."""
         return (RevocationKind.CERTIFICATE, sha256) in self._revocations
 
+    def is_key_revoked(self, key_sha256: bytes) -> bool:
+        """Whether the key of a certificate is revoked, by the SHA-256 of its SubjectPublicKeyInfo. What a revocation excepts are documents."""
+        return (RevocationKind.KID, key_sha256) in self._revocations
+
     def is_identity_revoked(self, *, node_id: str, membership_id: str | None = None) -> bool:
         """Whether a node is revoked, as such or in this membership."""
         names = [f"node:{node_id}"] + ([f"membership:{membership_id}"] if membership_id else [])

@@ -51,3 +51,7 @@ def sign1(
     signed = signature_input(Envelope("Signature1", protected, payload, (unsigned,)), unsigned, external_aad(claims))
     signature = fabric.key(signer).private_key.sign(signed)
     return b"\xd2" + encode([protected, {} if unprotected is None else unprotected, payload, signature])
+
+
+CERTIFICATE_REASONS = {"unsupported_key", "wrong_name", "wrong_purpose", "wrong_peer", "time_uncertain"}
+"""Reasons that only a certificate can be refused for."""

@@ -14,6 +14,7 @@ from rap_projections.documents import DocumentType, Scope
 from rap_projections.payload_fields import COUNT_MAX, GENERATION_MAX, SPAN_MAX_S, TIME_MAX_S, Field
 from rap_projections.refusals import RULES, BadSchema, RefusedError
 from rap_projections.signed_document import FORMS, open_document
+from tests.projections.documents_support import CERTIFICATE_REASONS
 from tests.projections.golden_documents import PAGE, Golden, golden_cases, page_blocks, page_with
 
 TEXT = PAGE.read_text()
@@ -180,12 +181,21 @@ def test_table_of_types_gives_structure_scopes_and_sizes_of_the_code() -> None:
     assert listed == {kind: (form.tag == SIGN_TAG, form.bytes_max, form.scopes) for kind, form in FORMS.items()}
 
 
+def test_table_of_certificate_rules_lists_the_refusals_of_certificates() -> None:
+    section = TEXT.split("## 8. Certificates")[1].split("## 9.")[0]
+    rows = re.findall(r"^\| ([a-z]+) \| ((?:`[a-z_]+`(?:, )?)+) \|", section, re.MULTILINE)
+    listed = {(rule, word) for rule, words in rows for word in re.findall("`([a-z_]+)`", words)}
+    every = {(kind.rule, kind.word) for kind in RefusedError.__subclasses__()}
+    assert listed <= every
+    assert {word for _, word in listed} >= CERTIFICATE_REASONS | {"wrong_key"}
+
+
 def test_table_of_rules_lists_rules_and_reasons_in_the_order_of_the_code() -> None:
     section = TEXT.split("## 4.")[1].split("## 5.")[0]
     rows = re.findall(r"^\| ([a-z]+) \| ((?:`[a-z_]+`(?:, )?)+) \|", section, re.MULTILINE)
     assert tuple(rule for rule, _ in rows) == RULES
     listed = {rule: set(re.findall("`([a-z_]+)`", reasons)) for rule, reasons in rows}
-    elsewhere = {"version_gap", "wrong_base", "wrong_key", "wrong_artifact"}
+    elsewhere = {"version_gap", "wrong_base", "wrong_key", "wrong_artifact", *CERTIFICATE_REASONS}
     by_rule = {rule: {kind.word for kind in RefusedError.__subclasses__() if kind.rule == rule} - elsewhere for rule in RULES}
     assert listed == by_rule
 

@@ -20,6 +20,7 @@ from rap_projections.verification import (
     verify_snapshot,
 )
 from rap_projections.verified import Verified, VerifiedBundle
+from tests.projections.documents_support import CERTIFICATE_REASONS
 from tests.projections.golden_documents import FOLDER, documents_json, golden_cases, hex_text
 
 LIST: dict[str, Any] = json.loads((FOLDER / "documents.json").read_text())
@@ -104,6 +105,6 @@ def test_golden_files_are_what_the_issuer_makes_today() -> None:
 
 def test_every_reason_that_a_document_can_get_has_a_golden_document() -> None:
     """But for the size, which would take megabytes, and for reasons that are no verdict on a document by itself."""
-    without = {"too_large", "wrong_base", "wrong_key", "wrong_artifact"}
+    without = {"too_large", "wrong_base", "wrong_key", "wrong_artifact", *CERTIFICATE_REASONS}
     seen = {entry["verdict"].get("reason") for entry in ENTRIES} - {None}
     assert seen == {kind.word for kind in RefusedError.__subclasses__()} - without

@@ -16,6 +16,7 @@ from rap_journal.sealing import Purpose
 from rap_journal.testing import EverythingSurvives, MemoryFileSystem
 from rap_projections.event_kinds import IDENTITY
 from rap_projections.identity import Enrollment
+from rap_projections.identity_status import IdentityState
 from tests.projections.store_kit import (
     FOLDER,
     Ready,
@@ -106,14 +107,18 @@ def test_two_threads_that_ask_at_once_get_the_same_request() -> None:
 def test_other_ids_before_a_certificate_came_make_another_request() -> None:
     it = ready()
     first = ask(it)
+    (old,) = key_files(it.kit.filesystem)
     second = ask(it, "node-2")
     assert first != second
+    # Nobody can use the key of the first any more.
+    (new,) = key_files(it.kit.filesystem)
+    assert new != old
     assert it.cluster.identity.status().node_id == "node-2"
     assert ask(it, "node-2") == second
 
 
 def test_the_status_before_any_request_is_empty() -> None:
-    assert ready().cluster.identity.status() == (Enrollment.NONE, "", "", "", None, "")
+    assert ready().cluster.identity.status() == (Enrollment.NONE, "", "", "", None, "", IdentityState.NONE, "", "", None, "")
 
 
 @pytest.mark.parametrize(
@@ -266,12 +271,13 @@ def test_another_key_file_of_the_same_cluster_is_not_taken_for_the_requested_one
     it = ready()
     ask(it, "node-1")
     (old,) = key_files(it.kit.filesystem)
+    content = files(it.kit.filesystem, old)[old]
     ask(it, "node-2")
     it.kit.store.close()
     it.kit.filesystem = it.kit.filesystem.kill()
     disk = it.kit.filesystem
-    (new,) = set(key_files(disk)) - {old}
-    write_file(disk, new, files(disk, old)[old])
+    (new,) = key_files(disk)
+    write_file(disk, new, content)
     it.kit.open()
     assert it.cluster.status()["fail_closed"] == "identity_damaged"
 

@@ -150,14 +150,14 @@ def test_the_certificate_of_a_renewal_waits_for_confirmation() -> None:
     events = decide_install(log.state.view, Certificate(NEXT, STORED), NOW)
     assert events == (CertificateRenewed(*NEXT, STORED),)
     log.append(*events)
-    assert decide_confirm(log.state.view) == (CertificateConfirmed(NEXT.fingerprint),)
+    assert decide_confirm(log.state.view, NOW) == (CertificateConfirmed(NEXT.fingerprint),)
 
 
 def test_confirming_without_a_renewal_changes_nothing_and_too_early_is_refused() -> None:
-    assert decide_confirm(at_state("enrolled").state.view) == ()
+    assert decide_confirm(at_state("enrolled").state.view, NOW) == ()
     for state in ("none", "requested", "renewing", "revoked"):
         with pytest.raises(MisuseError, match=r"identity\.confirm"):
-            decide_confirm(at_state(state).state.view)
+            decide_confirm(at_state(state).state.view, NOW)
 
 
 def test_a_revocation_ends_every_step_and_is_recorded_once() -> None:

@@ -8,9 +8,10 @@ import pytest
 from rap_projections import Operation
 from rap_projections.class_table import CLUSTER_FOLDS
 from rap_projections.documents import SnapshotPayload, Version
-from rap_projections.event_kinds import HEALTH, SNAPSHOTS, TRUST
+from rap_projections.event_kinds import HEALTH, IDENTITY, SNAPSHOTS, TRUST
 from rap_projections.folding import FoldedState
 from rap_projections.health import Deadline, HealthView, Uptime
+from rap_projections.identity import Certificate, CertificateFacts, Enrollment, IdentityView
 from rap_projections.node_time import Now
 from rap_projections.operations import Allowed, decide_allowed
 from rap_projections.policy import EffectivePolicy
@@ -31,6 +32,12 @@ def scope(*, expires_at_s: int = NOW.trusted_s + 1, fallen_back: bool = False) -
     return ScopeView(HeldSnapshot(facts, StoredDocument(b"", 0, b""), (), (), 0, 1), fallen_back=fallen_back)
 
 
+def enrolled(*, starts_s: int = 0, ends_s: int = NOW.trusted_s + 1_000) -> IdentityView:
+    """An identity whose certificate is valid in this period."""
+    facts = CertificateFacts(b"\1", "CN=ca", "rap://lab/node/node-1", starts_s, ends_s, b"f" * 32, b"k" * 32)
+    return IdentityView(Enrollment.ENROLLED, "node-1", "m-1", certificate=Certificate(facts, StoredDocument(b"", 0, b"")))
+
+
 class Gate:
     """Everything the gate looks at, in good order until a test spoils some of it."""
 
@@ -39,12 +46,13 @@ class Gate:
         self.trust = TrustView()
         self.scopes = {"peers": scope()}
         self.health = HEALTHY
+        self.identity = enrolled()
         self.operations: tuple[str, ...] = ("new_session", "resolve_secret")
 
     def answer(self, operation: Operation = Operation.NEW_SESSION) -> Allowed:
         """What the gate says."""
         state = FoldedState(CLUSTER_FOLDS, NoDocuments())
-        views = {HEALTH: self.health, TRUST: self.trust, SNAPSHOTS: SnapshotsView(scopes=self.scopes)}
+        views = {HEALTH: self.health, IDENTITY: self.identity, TRUST: self.trust, SNAPSHOTS: SnapshotsView(scopes=self.scopes)}
         vars(state)["view"] = views.__getitem__
         policy = EffectivePolicy(high_risk_operations=self.operations)
         return decide_allowed(operation, state, policy, NOW, BOOT, self.fail_closed)
@@ -86,8 +94,24 @@ def deadline(gate: Gate) -> None:
     gate.health = HEALTHY._replace(deadline=Deadline(1_000, 100, 10))
 
 
+def identity_revoked(gate: Gate) -> None:
+    gate.identity = gate.identity._replace(enrollment=Enrollment.REVOKED)
+
+
+def identity_lost(gate: Gate) -> None:
+    gate.identity = gate.identity._replace(enrollment=Enrollment.LOST)
+
+
+def certificate_expired(gate: Gate) -> None:
+    gate.identity = enrolled(ends_s=NOW.trusted_s)
+
+
+def certificate_uncertain(gate: Gate) -> None:
+    gate.identity = enrolled(starts_s=NOW.trusted_s + 1)
+
+
 OBSTACLES: tuple[Callable[[Gate], None], ...] = (
-    fail_closed, not_validated, no_snapshot, fallen_back, snapshot_expired, policy, deadline,
+    fail_closed, not_validated, identity_revoked, no_snapshot, fallen_back, snapshot_expired, policy, deadline, certificate_expired,
 )  # fmt: skip
 
 
@@ -147,3 +171,35 @@ def test_until_is_a_date_or_nothing() -> None:
 def test_a_fresh_member_may_do_nothing() -> None:
     it = ready()
     assert [it.cluster.allows(operation) for operation in Operation] == [Allowed(False, "no_snapshot", None)] * 4
+
+
+@pytest.mark.parametrize("obstacle", [identity_lost, certificate_expired, certificate_uncertain], ids=lambda it: it.__name__)
+def test_an_identity_that_cannot_be_used_bars_new_sessions_and_nothing_else(obstacle: Callable[[Gate], None]) -> None:
+    """Mutation: without its row in the table, or without asking which operation it is."""
+    gate = Gate()
+    gate.operations = tuple(operation.value for operation in Operation)
+    obstacle(gate)
+    refused = {operation: gate.answer(operation).reason for operation in Operation if not gate.answer(operation).ok}
+    assert refused == {Operation.NEW_SESSION: obstacle.__name__}
+
+
+def test_a_revoked_identity_bars_every_operation() -> None:
+    """Mutation: without the check of the revoked identity."""
+    gate = Gate()
+    gate.operations = tuple(operation.value for operation in Operation)
+    identity_revoked(gate)
+    assert {gate.answer(operation).reason for operation in Operation} == {"identity_revoked"}
+
+
+def test_a_node_without_an_identity_is_told_of_it_by_who_uses_one_and_not_by_the_gate() -> None:
+    gate = Gate()
+    gate.identity = IdentityView()
+    assert gate.answer().ok
+
+
+def test_a_session_may_begin_until_the_certificate_ends_where_that_is_before_the_deadline() -> None:
+    """Mutation: without the end of the certificate the answer holds for 90 seconds."""
+    gate = Gate()
+    gate.identity = enrolled(ends_s=NOW.trusted_s + 30)
+    assert gate.answer() == Allowed(True, "ok", NOW.node_us + 30_000_000)
+    assert gate.answer(Operation.RESOLVE_SECRET) == Allowed(True, "ok", NOW.node_us + 90_000_000)

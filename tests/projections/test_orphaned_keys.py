@@ -10,7 +10,17 @@ from rap_projections.event_kinds import IDENTITY
 from rap_projections.identity import Enrollment
 from rap_projections.orphaned_keys import remove_orphaned_keys
 from rap_projections.policy import Policy
-from tests.projections.store_kit import FOLDER, Ready, crashed_at_every_operation, flip_bit, folder, names, ready
+from tests.projections.store_kit import (
+    FOLDER,
+    Ready,
+    crashed_at_every_operation,
+    files,
+    flip_bit,
+    folder,
+    names,
+    ready,
+    write_file,
+)
 
 
 def keys(it: Ready) -> list[str]:
@@ -109,3 +119,56 @@ def test_nothing_goes_while_something_cannot_be_asked(doubt: str) -> None:
     DOUBTS[doubt](it)
     it.kit.open()
     assert len(keys(it)) == 2
+
+
+def out_of_use(it: Ready) -> str:
+    """Let the file of a key that another request took the place of lie where it was, as a crash leaves it."""
+    request(it)
+    (path,) = keys(it)
+    content = files(it.kit.filesystem, path)[path]
+    it.cluster.identity.request(node_id="node-2", membership_id="m-1")
+    write_file(it.kit.filesystem, path, content)
+    assert len(keys(it)) == 2
+    return path
+
+
+def test_a_key_that_an_event_put_out_of_use_is_wiped_at_the_next_opening_whatever_else_is_wrong() -> None:
+    """Mutation: without asking history, or without the wipe at the opening."""
+    for spoil in (lambda it: None, damaged_checkpoint, stray_segment):
+        it = ready(policy=Policy(history_all_h=8000))
+        path = out_of_use(it)
+        for number in range(3):
+            it.cluster.note(f"{number}")
+            it.cluster.checkpoint()
+        it.kit.store.close()
+        it.kit.filesystem = it.kit.filesystem.kill()
+        spoil(it)
+        it.kit.open()
+        assert len(keys(it)) == 1 and path not in keys(it)
+        gone = path.replace("document-", "wiping-")
+        assert [operation.name for operation in it.kit.filesystem.operations if operation.path == gone] == [
+            "write",
+            "sync",
+            "unlink",
+        ]
+        assert it.cluster.status()["fail_closed"] is None
+
+
+def test_a_key_put_out_of_use_is_wiped_by_reopening_in_process_too_and_an_orphan_is_not() -> None:
+    it = ready()
+    path = out_of_use(it)
+    it.cluster._core.store(IDENTITY, b"an orphan", purpose=Purpose.IDENTITY)
+    it.cluster.reopen()
+    assert path not in keys(it) and len(keys(it)) == 2
+
+
+def test_where_the_cluster_fails_closed_nothing_is_wiped() -> None:
+    it = ready()
+    path = out_of_use(it)
+    it.kit.store.close()
+    it.kit.filesystem = it.kit.filesystem.kill()
+    (named,) = set(keys(it)) - {path}
+    flip_bit(it.kit.filesystem, named)
+    it.kit.open()
+    assert it.cluster.status()["fail_closed"] == "identity_damaged"
+    assert sorted(keys(it)) == sorted([path, named])

@@ -53,6 +53,10 @@ def test_actions_are_refetch_but_where_fetching_again_cannot_help() -> None:
         "RevocationDropped": "operator",
         "BadSchema": "operator",
         "WrongKey": "reenroll",
+        "UnsupportedKey": "operator",
+        "WrongName": "operator",
+        "WrongPurpose": "operator",
+        "WrongPeer": "operator",
     }
 
 

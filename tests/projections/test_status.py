@@ -11,7 +11,7 @@ FIELDS = {
         "cluster", "degraded", "fail_closed", "format", "format_version", "horizon", "identity", "peer_count", "recovery",
         "route_count", "snapshots", "store", "telemetry_waiting", "trust", "trusted_time_s", "updates", "writer",
     ],
-    "identity": ["enrollment", "protection"],
+    "identity": ["certificate_expires_at_s", "enrollment", "protection", "renewal", "revocation", "state"],
     "trust": [
         "bundle_expires_at_s", "bundle_version", "enforcement_delay_s", "head_expires_at_s", "refusal_count", "restore_state",
         "revocation_count",

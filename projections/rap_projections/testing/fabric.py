@@ -62,22 +62,16 @@ from rap_projections.documents import (
     Version,
 )
 from rap_projections.signed_document import FORMS, Claims, open_document
+from rap_projections.testing.authorities import CertificateAuthority
+from rap_projections.testing.certifying import DAY_S, CertificateIssuer
 from rap_projections.testing.entries import make_peer, make_reference, make_route, make_service
-from rap_projections.testing.issuing import (
-    CertificateAuthority,
-    IssuerKey,
-    certificate_authority,
-    issue_certificate,
-    issuer_key,
-    sign_document,
-)
+from rap_projections.testing.issuing import IssuerKey, issuer_key, sign_document
 from rap_projections.trust_in_force import TrustInForce
 from rap_projections.verified import VerifiedBundle
 
 DEFAULT_TIME_S = 1_800_000_000
 """2027-01-15T08:00:00Z: when documents are issued unless a test says otherwise."""
 
-DAY_S = 86_400
 EVERYONE = Audience(True)
 Signers = str | IssuerKey | Sequence[str | IssuerKey]
 
@@ -88,7 +82,7 @@ class _Issued(NamedTuple):
     size: int
 
 
-class Fabric:
+class Fabric(CertificateIssuer):
     """The issuer of one cluster.
 
     Attributes:
@@ -111,11 +105,8 @@ class Fabric:
         **settings: Any,
     ) -> None:
         """An issuer whose keys come from `seed`; `settings` are further fields of its first `Bundle`."""
-        self.cluster_id = ClusterId(cluster_id)
-        self.issued_at_s = issued_at_s
-        self._seed = seed
+        super().__init__(ClusterId(cluster_id), seed, issued_at_s)
         self._root_names = tuple(roots)
-        self.authority: CertificateAuthority = certificate_authority(cluster_id, seed, issued_at_s)
         members = tuple(RoleMembers(role, tuple(sorted(nodes))) for role, nodes in sorted((roles or {}).items()))
         self.draft = self._first_bundle(root_threshold)._replace(roles=members, **settings)
         self.bundles = [self.bundle()]
@@ -291,10 +282,10 @@ class Fabric:
         )._replace(**fields)
         return self.sign(DocumentType.RESTORE_TICKET, CLUSTER_WIDE, write_restore_ticket(ticket), sign_with=sign_with)
 
-    def certificate(self, request: bytes, *, expires_at_s: int | None = None, uri: str | None = None) -> bytes:
-        """The certificate of a node, for its signing request; `uri` is what it names instead of what was asked for."""
-        ends = self.issued_at_s + 90 * DAY_S if expires_at_s is None else expires_at_s
-        return issue_certificate(self.authority, request, start_s=self.issued_at_s - DAY_S, end_s=ends, uri=uri)
+    def trusting(self, *authorities: CertificateAuthority) -> bytes:
+        """The next bundle, which names these authorities for connections between nodes, and no others."""
+        anchors = [TrustAnchor(hashlib.sha256(it.certificate).digest(), it.certificate) for it in authorities]
+        return self.next_bundle(trust_anchors=tuple(sorted(anchors)))
 
     def sign(
         self,
