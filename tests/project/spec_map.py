@@ -39,10 +39,6 @@ def later(section: int, text: str, *calls: str, reason: str) -> Answer:
 WORKLOAD_ONLY = "workload offers only config, wait_config, report, secret, commands"
 OTHER_SYSTEM = "this release runs on Linux with a key file; key stores of operating systems come with their providers"
 NO_RESTORE = "backup and restore are a part of their own, with the ticket that validates a restore"
-NO_ROTATION = "a cluster's bundle is pinned at join; rotation, revocation and peers' certificates are a part of their own"
-NO_ENROLLMENT = (
-    "a node is enrolled and its certificate checked; renewing, signing and peers' certificates are a part of their own"
-)
 NO_SOURCES = "documents are handed in by the agent; sources to fetch them from are a part of their own"
 NO_RESET = "a cluster that fails closed stays so until it is left and joined again; resetting one class comes with restore"
 
@@ -61,12 +57,12 @@ SPEC_MAP: tuple[Answer, ...] = (
     now(4, "public identity metadata", "cluster.identity.request", "cluster.identity.status"),
     now(4, "private key reference", "cluster.identity.request"),
     now(4, "enrollment state", "cluster.identity.enroll", "cluster.identity.status"),
-    now(4, "revocation status cache", "cluster.identity.status"),
+    now(4, "revocation status cache", "cluster.identity.status", "cluster.allows"),
     # Trust state
     now(4, "platform root trust refs", "cluster.view"),
     now(4, "cluster trust roots", "store.join"),
     now(4, "config signing keys", "cluster.view"),
-    later(4, "node-to-node trust bundle", "cluster.trust.update", "cluster.trust.verify_peer", reason=NO_ROTATION),
+    now(4, "node-to-node trust bundle", "store.join", "cluster.trust.verify_peer"),
     now(4, "revocation metadata", "cluster.view"),
     now(4, "trust bundle version", "cluster.status"),
     # Snapshot state
@@ -184,7 +180,16 @@ SPEC_MAP: tuple[Answer, ...] = (
     now(8, "fail closed for trust/identity corruption", "rap_journal.errors:FailClosed"),
     # Multi-cluster isolation
     now(9, "identity", "store.join", "cluster.identity"),
-    later(9, "certificates", "cluster.identity.enroll", "cluster.trust.verify_peer", reason=NO_ENROLLMENT),
+    now(
+        9,
+        "certificates",
+        "cluster.identity.enroll",
+        "cluster.identity.renew",
+        "cluster.identity.confirm",
+        "cluster.identity.signer",
+        "cluster.identity.ssl_context",
+        "cluster.trust.verify_peer",
+    ),
     now(9, "trust bundle", "store.join", "cluster.view"),
     now(9, "signed snapshots", "cluster.snapshots"),
     now(9, "peer cache", "cluster.peers"),

@@ -1,12 +1,18 @@
 """What the README promises a newcomer: the example runs as it stands, and the commands it names exist."""
 
 import re
+import sys
 from pathlib import Path
 
+import pytest
+
 from rap_projections.testing import Fabric
+from tests.projections.identity_kit import working
+from tests.projections.tls_kit import answered, second
 
 README = Path(__file__).parents[2] / "README.md"
 EXAMPLE = re.compile(r"<!-- example: embedding -->\n```python\n(.*?)```", re.DOTALL)
+CONNECTION = re.compile(r"<!-- example: connection -->\n```python\n(.*?)```", re.DOTALL)
 
 
 def test_the_embedding_example_runs_as_it_stands(tmp_path: Path) -> None:
@@ -27,6 +33,18 @@ def test_the_embedding_example_runs_as_it_stands(tmp_path: Path) -> None:
     route = names["route"]
     assert route is not None
     assert route.path == ("node-17",)  # type: ignore[attr-defined]  # and a SelectedRoute
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sealed files in memory are Linux's")
+def test_the_connection_example_runs_over_a_pair_of_sockets() -> None:
+    example = CONNECTION.search(README.read_text())
+    assert example is not None
+    node = working()
+    with answered(second(node.fabric, "node-2").cluster) as (connection, outcome):
+        names: dict[str, object] = {"cluster": node.cluster, "connection": connection}
+        exec(compile(example[1], str(README), "exec"), names)  # noqa: S102  # as above
+    assert names["reply"] == b"pong:ping"
+    assert [peer.node_id for peer in outcome] == ["node-17"]
 
 
 def test_every_make_target_the_readme_names_exists() -> None:
