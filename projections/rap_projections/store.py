@@ -58,7 +58,7 @@ from rap_projections.policy import Policy
 from rap_projections.receipts import Receipt
 from rap_projections.refusals import NoSuchCluster
 from rap_projections.release import RELEASE, Release
-from rap_projections.store_folders import Randomness, StoreFolders, agent_setup, cluster_setup, make_store
+from rap_projections.store_folders import Randomness, StoreFolders, agent_setup, cluster_setup, make_store, require_unused
 from rap_projections.store_keys import Marked, StoreKeys
 from rap_projections.store_root import no_store, open_root, take_lock
 from rap_projections.trust_decisions import NewBundle, decide_bundles, decide_instant, decide_pin
@@ -122,6 +122,7 @@ class NodeStore:
         lock = take_lock(opened, the_clock, wait_s)
         try:
             if opened.status(MARKER) is None:
+                require_unused(opened, path)
                 if not create:
                     raise no_store(path)
                 make_store(opened, keys, the_clock, randomness, release)

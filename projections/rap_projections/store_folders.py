@@ -24,7 +24,18 @@ from rap_journal.filesystem import Directory
 from rap_journal.journal import Journal, Setup
 from rap_journal.key_files import KeyProvider
 from rap_journal.layout import AGENT as AGENT_FOLDER
-from rap_journal.layout import AGENT_DAMAGED, AGENT_KEY_FOLDERS, AGENT_NEXT, CLUSTERS, JOIN_PREFIX, KEY_FOLDERS, LOCK, TEMPORARY
+from rap_journal.layout import (
+    AGENT_DAMAGED,
+    AGENT_KEY_FOLDERS,
+    AGENT_NEXT,
+    CLUSTERS,
+    JOIN_PREFIX,
+    JOURNAL,
+    KEY_FOLDERS,
+    LOCK,
+    MARKER,
+    TEMPORARY,
+)
 from rap_journal.markers import Marker, MarkerKind, ProviderKind, read_marker, write_marker
 from rap_journal.space import no_space_means
 from rap_journal.trees import remove_tree
@@ -153,6 +164,32 @@ class StoreFolders(NamedTuple):
         values = {spec.number: empty.value(spec.number) for spec in CLUSTER_CLASSES}
         setup = cluster_setup(self.keys, self.randomness, self.policy, self.release)
         Journal.create(place, marker, setup, values, witness_floors(empty), 0)
+
+
+def require_unused(root: Directory, path: str) -> None:
+    """Raise `DamageError` where a folder without a marker holds a cluster, or an agent's journal that was written to.
+
+    The marker is written before either, so it was there and is gone; making a store here would wipe what they hold.
+    """
+    for folder in ((CLUSTERS,), (AGENT_FOLDER, JOURNAL)):
+        held = _names_in(root, folder)
+        if held:
+            where = "/".join((*folder, held[0]))
+            raise DamageError(
+                f"{path} holds {where!r:.80} and no {MARKER}; nothing was touched. Put the file {MARKER} back from a backup of the "
+                "folder, or move the folder away before a store is made in its place.",
+                file=MARKER,
+                reason="no_marker",
+            )
+
+
+def _names_in(root: Directory, folder: tuple[str, ...]) -> list[str]:
+    """Names in a folder below the root; none where it, or one above it, is not there."""
+    name, *below = folder
+    if name not in root.names():
+        return []
+    with root.directory(name) as inner:
+        return _names_in(inner, tuple(below)) if below else sorted(inner.names())
 
 
 def make_store(

@@ -18,6 +18,7 @@ from rap_projections import ClusterState, NodeStore
 from rap_projections.keys import FileKeyProvider
 from rap_projections.refusals import NoSuchCluster, WrongFingerprint
 from rap_projections.testing import Fabric, ManualClock, MemoryKeyProvider, memory_store
+from rap_projections.testing.memory_store import ROOT
 from tests.projections.store_kit import (
     CLUSTER,
     FOLDER,
@@ -535,3 +536,27 @@ def test_the_context_manager_closes_the_store(tmp_path: Path) -> None:
         store.join(CLUSTER, bundle=Fabric(CLUSTER).bootstrap, expect=Fabric(CLUSTER).fingerprint).note("on a real disk")
     with NodeStore.open(tmp_path / "store", keys=keys) as store:
         assert [note.text for note in store.cluster(CLUSTER).view().health.notes] == ["on a real disk"]
+
+
+@pytest.mark.parametrize("create", [False, True])
+def test_a_store_whose_marker_is_gone_is_damaged_and_loses_nothing(create: bool) -> None:
+    """Mutation: take a folder without a marker for half a store, and make it anew."""
+    it = furnished()
+    it.kit.store.close()
+    root = it.kit.filesystem.open_root(ROOT)
+    root.unlink("MARKER")
+    root.sync()
+    before = {path: data for path, data in files(it.kit.filesystem).items() if path != "LOCK"}
+    with pytest.raises(DamageError, match="holds 'clusters/lab' and no MARKER; nothing was touched") as caught:
+        it.kit.open(create=create)
+    assert (caught.value.reason, files(it.kit.filesystem, "clusters") | files(it.kit.filesystem, "agent")) == ("no_marker", before)
+
+
+def test_a_store_without_clusters_whose_marker_is_gone_keeps_its_agents_history() -> None:
+    kit = memory_store()
+    kit.store.close()
+    root = kit.filesystem.open_root(ROOT)
+    root.unlink("MARKER")
+    root.sync()
+    with pytest.raises(DamageError, match="holds 'agent/journal/"):
+        kit.open(create=True)
