@@ -158,6 +158,17 @@ class FileSystem(Protocol):
         """Open the directory `path` as a root; with `create`, make it (its parent must exist). FileNotFoundError otherwise."""
         ...
 
+    def write_file(self, path: str, data: bytes) -> None:
+        """Make the file `path`, outside any root and in whosever folder, with this content: 0600 from its first byte, whole, and durable.
+
+        It is written under the name ``.<name>.part`` and then renamed. Raises FileExistsError where the name is taken.
+        """
+        ...
+
+    def read_file(self, path: str, size_max: int) -> bytes:
+        """At most `size_max` bytes of the regular file `path`, outside any root; whoever owns it, since nothing in it is believed."""
+        ...
+
 
 def read_whole(directory: Directory, name: str, size_max: int) -> bytes:
     """All bytes of file `name`, at most `size_max` + 1 of them, so that a caller sees an oversized file without reading it whole."""

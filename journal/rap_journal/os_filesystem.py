@@ -353,6 +353,27 @@ class OsFileSystem:
         _check_or_close(fd, path, self._owner_uid)
         return OsDirectory(fd, "", self._owner_uid)
 
+    def write_file(self, path: str, data: bytes) -> None:
+        """Make the file `path` (0600), whole and durable. Raises `FileExistsError` when the name is taken, `OSError`."""
+        name = os.path.basename(path)
+        part = f".{name}.part"
+        with _Descriptor(_open_parent(os.path.dirname(os.path.abspath(path)), to_sync=True)) as parent:
+            if _is_there(name, parent._fd):
+                raise FileExistsError(errno.EEXIST, "the name is taken", path)
+            with suppress(FileNotFoundError):
+                os.unlink(part, dir_fd=parent._fd)
+            _make_file(part, parent._fd, path, data)
+            os.rename(part, name, src_dir_fd=parent._fd, dst_dir_fd=parent._fd)
+            os.fsync(parent._fd)
+
+    def read_file(self, path: str, size_max: int) -> bytes:
+        """At most `size_max` bytes of the regular file `path`. Raises `UnsafeFile` for anything but a regular file, `OSError`."""
+        fd = os.open(path, os.O_RDONLY | (_OPEN_FILE & ~getattr(os, "O_NOFOLLOW", 0)))
+        with OsFile(fd, path) as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise unsafe_file(path, "is not a regular file", "kind")
+            return file.read_at(0, size_max)
+
     def _make_root(self, name: str, parent: int) -> None:
         if self._owner_uid == os.geteuid():
             with suppress(FileExistsError):
@@ -443,20 +464,30 @@ def read_private_file(path: str, size_max: int) -> bytes:
 def write_private_file(path: str, data: bytes) -> None:
     """Make the file `path` (0600) with this content, durably. Raises `FileExistsError` when the name is taken, `OSError`."""
     name = os.path.basename(path)
-    parent = _open_parent(os.path.dirname(os.path.abspath(path)), to_sync=True)
+    with _Descriptor(_open_parent(os.path.dirname(os.path.abspath(path)), to_sync=True)) as parent:
+        _make_file(name, parent._fd, path, data)
+        os.fsync(parent._fd)
+
+
+def _make_file(name: str, parent: int, path: str, data: bytes) -> None:
+    """Make the file `name` with this content, synced; where that fails, there is none."""
+    fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN_FILE, _FILE_MODE, dir_fd=parent)
     try:
-        fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN_FILE, _FILE_MODE, dir_fd=parent)
-        try:
-            with OsFile(fd, path) as file:
-                os.fchmod(fd, _FILE_MODE)
-                file.write_at(0, data)
-                file.sync()
-        except BaseException:
-            os.unlink(name, dir_fd=parent)
-            raise
-        os.fsync(parent)
-    finally:
-        os.close(parent)
+        with OsFile(fd, path) as file:
+            os.fchmod(fd, _FILE_MODE)
+            file.write_at(0, data)
+            file.sync()
+    except BaseException:
+        os.unlink(name, dir_fd=parent)
+        raise
+
+
+def _is_there(name: str, parent: int) -> bool:
+    try:
+        os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def read_credential(directory: str, name: str, size_max: int) -> bytes:

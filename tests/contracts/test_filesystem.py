@@ -438,3 +438,39 @@ def test_a_directory_cannot_be_locked(root: Directory) -> None:
         root.lock("d", "me")
     with pytest.raises(UnsafeFile):
         root.lock_holder("d")
+
+
+# Files outside any root
+
+
+def test_a_file_outside_a_root_is_made_whole_and_read_back(filesystem: FileSystem, path: str) -> None:
+    filesystem.write_file(path, b"content")
+    assert filesystem.read_file(path, 100) == b"content"
+    assert filesystem.read_file(path, 3) == b"con"
+    if isinstance(filesystem, OsFileSystem):
+        made = Path(path)
+        assert (made.stat().st_mode & 0o777, [entry.name for entry in made.parent.iterdir()]) == (0o600, [made.name])
+
+
+def test_a_file_outside_a_root_never_takes_another_ones_name(filesystem: FileSystem, path: str) -> None:
+    filesystem.write_file(path, b"first")
+    with pytest.raises(FileExistsError):
+        filesystem.write_file(path, b"second")
+    assert filesystem.read_file(path, 100) == b"first"
+
+
+def test_a_file_outside_a_root_that_is_missing_or_no_file_is_not_read(filesystem: FileSystem, path: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        filesystem.read_file(path, 100)
+    filesystem.open_root(path, create=True).close()
+    with pytest.raises((UnsafeFile, IsADirectoryError)):
+        filesystem.read_file(path, 100)
+
+
+def test_what_a_crash_left_of_a_file_is_no_hindrance(filesystem: FileSystem, path: str) -> None:
+    above, _, name = path.rpartition("/")
+    filesystem.write_file(f"{above}/.{name}.part", b"half")
+    filesystem.write_file(path, b"whole")
+    assert filesystem.read_file(path, 100) == b"whole"
+    with pytest.raises(FileNotFoundError):
+        filesystem.read_file(f"{above}/.{name}.part", 100)

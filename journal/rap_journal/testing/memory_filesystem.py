@@ -69,15 +69,36 @@ class MemoryFileSystem:
         """Open the directory `path`, counted from the top, as a root; with `create`, make it, durably (its parent must exist)."""
         with self._machine.mutex:
             self._machine.begin("open_root", path)
-            *above, name = [part for part in path.split("/") if part not in ("", ".")] or [""]
-            if not name:
-                raise FileNotFoundError(errno.ENOENT, "a store's root needs a name", path)
-            parent = self._top
-            for part in above:
-                parent = as_directory(parent.volatile.get(part), path)
+            parent, name = self._place(path)
             if create and name not in parent.volatile:
                 self._make_root(parent, name)
             return MemoryDirectory(self._machine, as_directory(parent.volatile.get(name), path), "")
+
+    def write_file(self, path: str, data: bytes) -> None:
+        """Make the file `path`, whole and durable. Raises FileExistsError where the name is taken."""
+        with self._machine.mutex:
+            inode, name = self._place(path)
+        parent, part = MemoryDirectory(self._machine, inode, ""), f".{name}.part"
+        if parent.status(name) is not None:
+            raise FileExistsError(errno.EEXIST, "the name is taken", path)
+        if parent.status(part) is not None:
+            parent.unlink(part)
+        with parent.create(part) as file:
+            try:
+                file.write_at(0, data)
+                file.sync()
+            except OSError:
+                parent.unlink(part)
+                raise
+        parent.rename(part, name)
+        parent.sync()
+
+    def read_file(self, path: str, size_max: int) -> bytes:
+        """At most `size_max` bytes of the file `path`."""
+        with self._machine.mutex:
+            inode, name = self._place(path)
+        with MemoryDirectory(self._machine, inode, "").open(name) as file:
+            return file.read_at(0, size_max)
 
     def fail(
         self, operation: str, path: str, error_number: int, *, after: int = 0, times: int | None = 1, partial_bytes: int = 0
@@ -128,6 +149,16 @@ class MemoryFileSystem:
         used_blocks = top.block_count() - 1  # The top is no folder of anyone's making.
         heir._machine = MemoryMachine(self.capacity_bytes, used_blocks, pending, self._machine.sequence)
         return heir
+
+    def _place(self, path: str) -> tuple[DirectoryInode, str]:
+        """The folder that `path`, counted from the top, lies in, and its name there."""
+        *above, name = [part for part in path.split("/") if part not in ("", ".")] or [""]
+        if not name:
+            raise FileNotFoundError(errno.ENOENT, "a path needs a name", path)
+        parent = self._top
+        for part in above:
+            parent = as_directory(parent.volatile.get(part), path)
+        return parent, name
 
     def _make_root(self, parent: DirectoryInode, name: str) -> None:
         self._machine.begin("create_directory", "", changes=True)
