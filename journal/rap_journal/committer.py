@@ -111,6 +111,11 @@ class Committer:
         self.frames_written = 0
 
     @property
+    def incarnation(self) -> bytes:
+        """The random id of this opening, 16 bytes."""
+        return self._incarnation
+
+    @property
     def durable_lsn(self) -> int:
         """LSN of the last record under a completed sync."""
         return self._writer.chain.last_lsn

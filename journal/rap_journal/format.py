@@ -87,6 +87,14 @@ QUARANTINE_HEADER = struct.Struct("<8sHHI16sQIIQQQ32s24s")
 QUARANTINE_HEADER_BYTES = 128
 assert QUARANTINE_HEADER.size == QUARANTINE_HEADER_BYTES
 
+BACKUP_MAGIC = b"RAPBACK1"
+BACKUP_HEADER = struct.Struct("<8sHHI16sQQQQ32s32s32s32s32s32s")
+BACKUP_HEADER_BYTES = 256
+BACKUP_SIGNATURE_BYTES = 64
+BACKUP_DIGEST_BYTES = 32
+FLAG_HOLDS_KEYS = 2
+assert BACKUP_HEADER.size == BACKUP_HEADER_BYTES
+
 
 def padding(length: int) -> int:
     """How many zero bytes follow `length` bytes up to the next multiple of 8."""

@@ -247,6 +247,11 @@ class Journal:
         return self._committer is not None
 
     @property
+    def incarnation(self) -> bytes:
+        """The random id of this opening, 16 bytes; of one that only reads, zeros."""
+        return self._committer.incarnation if self._committer else bytes(16)
+
+    @property
     def durable_lsn(self) -> int:
         """LSN of the last durable record."""
         return self._committer.durable_lsn if self._committer else self.report.last_lsn

@@ -33,6 +33,9 @@ INLINE_DOCUMENT_BYTES_MAX = 64 << 10
 CHECKPOINT_BYTES_MAX = 256 << 20
 """Largest checkpoint file of one class."""
 
+BACKUP_BYTES_MAX = 256 * 1024 * 1024
+"""Largest backup."""
+
 LEDGER_FILE_BYTES = 4 << 20
 """Payload bytes at which a ledger file is full: what is kept of a retired segment is read and written in pieces."""
 

@@ -41,6 +41,7 @@ class Purpose(Enum):
     WITNESS = b"witness"
     LEDGER = b"ledger"
     MARKER = b"marker"
+    BACKUP = b"backup"
 
 
 class SealBroken(StateStoreError):
@@ -104,6 +105,10 @@ class KeyRing:
             return AESGCM(self._derive(purpose, generation, salt, b"")).decrypt(_ONE_USE_NONCE, sealed, associated)
         except InvalidTag:
             raise SealBroken(f"a {purpose.value.decode()} does not unseal", reason="seal_broken") from None
+
+    def secret(self, purpose: Purpose, salt: bytes) -> bytes:
+        """32 secret bytes for a use other than sealing, from the key of the current generation."""
+        return self._derive(purpose, self.current, salt, b"")
 
     def _derive(self, purpose: Purpose, generation: int, salt: bytes, context: bytes) -> bytes:
         return hkdf(self._purpose_key(purpose, generation), salt, context)
