@@ -26,6 +26,9 @@ AGENT_DAMAGED = "agent-damaged"
 AGENT_NEXT = ".agent-next"
 """A folder of the agent that is being made in place of a damaged one."""
 
+RESTORING = ".restoring"
+"""Says that a store is being restored into this root: without a marker beside it, what is there is half of one."""
+
 CLUSTERS = "clusters"
 JOIN_PREFIX = ".join-"
 

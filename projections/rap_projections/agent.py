@@ -13,12 +13,13 @@ Example::
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rap_journal.errors import MisuseError
 from rap_journal.records import Category, Record
 from rap_projections.class_state import NOTHING, folds, shape, with_entry, without
 from rap_projections.event_kinds import AGENT, Event, event_kind
+from rap_projections.known_floors import NOTHING_KNOWN, KnownFloors
 from rap_projections.lifecycle import Closed, Opened
 
 FLAGS_MAX = 256
@@ -54,12 +55,19 @@ class ClusterJoined(NamedTuple):
     journal_id: bytes
 
 
-@event_kind(102, state_class=AGENT, category=Category.DECISION, sensitivity="name, open")
+@event_kind(102, state_class=AGENT, category=Category.DECISION, sensitivity="name, open, document")
 class ClusterLeft(NamedTuple):
-    """The state of a cluster was given up. `reason` is a short stable word."""
+    """The state of a cluster was given up.
+
+    Attributes:
+        cluster_id: the cluster.
+        reason: a short stable word.
+        floors: the highest floors that were known of it: joining again starts from them (trust, 15).
+    """
 
     cluster_id: str
     reason: str
+    floors: KnownFloors
 
 
 @event_kind(103, state_class=AGENT, category=Category.DECISION, sensitivity="open, open")
@@ -120,12 +128,21 @@ class Closing(NamedTuple):
 
 
 class Membership(NamedTuple):
-    """A cluster this node joined: its journal, node time of joining, and of leaving (None while it stays), and why it was left."""
+    """A cluster this node joined.
+
+    Attributes:
+        journal_id: its journal.
+        joined_us: node time of joining.
+        left_us: node time of leaving; None while the node stays.
+        left_reason: why it was left.
+        floors: what is remembered of its floors, once it was left.
+    """
 
     journal_id: bytes
     joined_us: int
     left_us: int | None
     left_reason: str
+    floors: KnownFloors = NOTHING_KNOWN
     provenance: Mapping[str, int] = NOTHING
 
 
@@ -211,10 +228,17 @@ def decide_joined(agent: AgentView, cluster_id: str, *, journal_id: bytes) -> tu
     )
 
 
-def decide_left(agent: AgentView, cluster_id: str, *, reason: str) -> tuple[Event, ...]:
-    """Record that a cluster's state was given up; one that is not joined gives no event."""
+def decide_left(agent: AgentView, cluster_id: str, *, reason: str, floors: KnownFloors = NOTHING_KNOWN) -> tuple[Event, ...]:
+    """Record that a cluster's state was given up, and which floors it had; one that is not joined gives no event."""
     _check_word("reason", reason)
-    return (ClusterLeft(cluster_id, reason),) if cluster_id in agent.joined() else ()
+    return (ClusterLeft(cluster_id, reason, floors),) if cluster_id in agent.joined() else ()
+
+
+def decide_remembered(agent: AgentView, cluster_id: str, floors: KnownFloors) -> tuple[Event, ...]:
+    """Remember a cluster that another store of this node had left; one that is known here gives no event."""
+    if cluster_id in agent.clusters:
+        return ()
+    return (ClusterJoined(cluster_id, bytes(16)), ClusterLeft(cluster_id, "restored", floors))
 
 
 def decide_flag(agent: AgentView, name: str, *, on: bool) -> tuple[Event, ...]:
@@ -271,10 +295,16 @@ def _left(before: AgentView, event: ClusterLeft, record: Record) -> AgentView:
     known = before.clusters.get(event.cluster_id)
     if known is None:
         return before
-    left = known._replace(left_us=record.node_us, left_reason=event.reason)
+    floors = KnownFloors._make(_tupled(event.floors))
+    left = known._replace(left_us=record.node_us, left_reason=event.reason, floors=floors)
     clusters = with_entry(before.clusters, event.cluster_id, left)
     gone = sorted((it.left_us, cluster) for cluster, it in clusters.items() if it.left_us is not None)
     return before._replace(clusters=without(clusters, *[cluster for _, cluster in gone[:-LEFT_CLUSTERS_MAX]]))
+
+
+def _tupled(value: Any) -> Any:
+    """Nested arrays as tuples, however they were read."""
+    return tuple([_tupled(item) for item in value]) if isinstance(value, list | tuple) else value
 
 
 def _flag_set(before: AgentView, event: FeatureFlagSet, record: Record) -> AgentView:

@@ -10,6 +10,7 @@ from typing import Unpack
 
 from rap_journal.markers import ProviderKind
 from rap_journal.recovery_report import RecoveryReport
+from rap_journal.sealing import Purpose
 from rap_projections import agent
 from rap_projections.agent import AgentView
 from rap_projections.event_kinds import AGENT, Event
@@ -85,6 +86,10 @@ class AgentState:
     def execute(self, decide: Decide, context: Context | None = None) -> Receipt:
         """Decide and write."""
         return self._core.execute("agent", decide, context)
+
+    def backup_seed(self, store_id: bytes) -> bytes:
+        """Seed of the key that this store signs its backups with, 32 secret bytes; as long as the agent's journal lives, the same."""
+        return self._core.secret(Purpose.BACKUP, store_id)
 
     def tick(self) -> None:
         """Called by the housekeeper."""

@@ -17,10 +17,12 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from typing import Any, Unpack
 
+from rap_journal.errors import MisuseError
 from rap_journal.markers import ProviderKind
 from rap_journal.recovery_report import RecoveryReport
 from rap_projections import health_decisions, peers, routes, snapshot_decisions, telemetry, update_decisions
 from rap_projections.arguments import require, require_optional
+from rap_projections.backup_source import LiveSource, known_floors
 from rap_projections.bundle_calls import Bundles
 from rap_projections.checkpointing import WrittenCheckpoint
 from rap_projections.cluster_context import ClusterContext
@@ -32,14 +34,18 @@ from rap_projections.health_calls import Health
 from rap_projections.identity_calls import Identity
 from rap_projections.identity_review import review_identity
 from rap_projections.journaled_state import JournaledState
+from rap_projections.known_floors import KnownFloors
 from rap_projections.lifecycle import decide_note
 from rap_projections.maintenance import Maintenance
 from rap_projections.node_time import Now
-from rap_projections.operations import Allowed, Operation
+from rap_projections.operations import Allowed, Operation, require_allowed
 from rap_projections.orphaned_keys import remove_orphaned_keys
 from rap_projections.peer_calls import Peers
 from rap_projections.policy import EffectivePolicy, Policy
 from rap_projections.receipts import Context, Receipt, because
+from rap_projections.resetting import Resets
+from rap_projections.restore_calls import Restores
+from rap_projections.restore_decisions import RestoreRequest
 from rap_projections.route_calls import Routes
 from rap_projections.service_calls import Services
 from rap_projections.snapshot_calls import Activation, AfterActivation, Snapshots
@@ -82,6 +88,8 @@ class ClusterState:
         self.health = Health(self._context)
         self.telemetry = Telemetry(self._context)
         self.hints = Hints(self._context)
+        self._restores = Restores(self._context)
+        self._resets = Resets(self._context)
         self._reopening = threading.Lock()
         core.floors_of = lambda state: never_lower(witness_floors(state), core.journal.recovered_floors)
         core.trusted_s = lambda state, instant: self._context.trusted_s(state, instant, core.boot_id)
@@ -124,6 +132,60 @@ class ClusterState:
             self._core.close(to_reopen=True)
             self.open()
             self._core.subscriptions.advance(self._core.journal.durable_lsn)
+
+    def restore_request(self) -> RestoreRequest:
+        """What a restored, rolled back or copied node asks its control plane, which answers with a ticket (trust, 19).
+
+        Raises `MisuseError` where the state is not in doubt, `FailClosed`.
+        """
+        return self._restores.request()
+
+    def validate_restore(self, ticket: bytes, *, source: str = "control-plane", **context: Unpack[Context]) -> Receipt:
+        """Verify the ticket that answers `restore_request`, and take up high-risk work again. The same ticket again is ``changed=False``.
+
+        Raises a `RefusedError` (recorded; nothing changed) where it is not signed by a threshold of roots, past its end, demands a newer
+        bundle, or names anything else than what was asked, the opening included: after another opening ask again. `MisuseError` where the
+        state is not in doubt; `FailClosed`, `NoSpace`, `OutcomeUnknown`, `Poisoned`.
+        """
+        return self._restores.validate(ticket, source=source, **context)
+
+    def reset(
+        self, what: str, *, bundle: bytes | None = None, expect: str | list[str] | None = None, **context: Unpack[Context]
+    ) -> Receipt:
+        """Start "identity" or "trust" anew: the only way out for a cluster that fails closed, and for an identity that is lost or revoked.
+
+        The bytes go to quarantine, floors stay, and the cluster is opened again. Identity has to be requested and enrolled again; for
+        trust, `bundle` and `expect` are needed as for a join, and the bundle may not be older than any accepted before. Asking again is
+        ``changed=False``.
+
+        Raises `MisuseError` where nothing is damaged or an argument is missing, a `RefusedError` for the bundle, `FailClosed` where the
+        journal was tampered with, `NoSpace`, `OutcomeUnknown`, `Poisoned`, and what opening raises.
+        """
+        if what == "identity" and bundle is None and expect is None:
+            receipt = self._resets.identity(**context)
+        elif what == "trust" and bundle is not None and expect is not None:
+            receipt = self._resets.trust(bundle=bundle, expect=expect, **context)
+        else:
+            raise MisuseError(
+                'reset takes "identity", or "trust" with bundle and expect; nothing was done.',
+                cluster=self.id,
+                reason="reset_what",
+            )
+        if receipt.changed:
+            self.reopen()
+        return receipt
+
+    def require(self, operation: Operation) -> None:
+        """Raise `NotValidated` after a restore, and `NotAllowed` otherwise, unless `allows` says yes."""
+        require_allowed(operation, self.allows(operation), self.id)
+
+    def backup_source(self) -> LiveSource:
+        """This cluster, as a backup reads it."""
+        return LiveSource(self._context)
+
+    def known_floors(self) -> KnownFloors:
+        """The highest floors that state and witness know."""
+        return known_floors(self._core)
 
     def close(self) -> None:
         """Commit what waits and close; a cleanly closed journal recovers without replaying a tail twice."""

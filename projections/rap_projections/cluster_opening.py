@@ -18,9 +18,10 @@ from contextlib import nullcontext, suppress
 
 from rap_journal.errors import DamageError, KeyLost, KeyUnavailable, StorageError
 from rap_journal.recovery_plan import Verdict
-from rap_journal.recovery_report import ClassLoss
+from rap_journal.recovery_report import ClassLoss, RecoveryReport
 from rap_journal.sealing import SealBroken
 from rap_projections import snapshot_decisions
+from rap_projections.cluster_building import NONCE_BYTES
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.derivation import Derivation
 from rap_projections.documents import Scope
@@ -40,9 +41,6 @@ from rap_projections.upkeep_decisions import decide_fail_closed
 from rap_projections.witness_floors import decide_raised, is_rolled_back
 
 _NAMES = {spec.number: spec.name for spec in CLUSTER_CLASSES}
-NONCE_BYTES = 32
-"""Length of the nonce a ticket must name (trust, 19)."""
-
 _FATAL = (IDENTITY.number, TRUST.number)
 
 
@@ -116,15 +114,7 @@ class Opening:
         resets += [ClassReset(number, 0, 0, error.reason or "damaged") for number, error in sorted(broken.items())]
         if HEALTH.name in report.cautious and not any(reset.class_number == HEALTH.number for reset in resets):
             resets.append(ClassReset(HEALTH.number, 0, 0, "torn_or_rotten"))
-        events = [
-            RecoveryDone(
-                finding.segment, finding.offset, max(0, finding.first_lsn - 1), finding.byte_count, finding.verdict.name.lower(),
-                finding.reason, "cut" if finding.byte_count else "reported", "check_disk" if report.is_damage else "none",
-                finding.quarantine_sha256,
-            )
-            for finding in report.findings
-        ]  # fmt: skip
-        for event in (*resets, *events):
+        for event in (*resets, *found_by(report)):
             self._context.execute("recovery", self._with_uptime(event), durable=True)
 
     def _with_uptime(self, event: Event) -> Callable[[Now], tuple[Event, ...]]:
@@ -209,3 +199,15 @@ class Opening:
             )
 
         cluster.execute(f"snapshots/{scope.value}", decide)
+
+
+def found_by(report: RecoveryReport) -> tuple[RecoveryDone, ...]:
+    """What a recovery found and did, as the events that tell of it."""
+    return tuple(
+        RecoveryDone(
+            finding.segment, finding.offset, max(0, finding.first_lsn - 1), finding.byte_count, finding.verdict.name.lower(),
+            finding.reason, "cut" if finding.byte_count else "reported", "check_disk" if report.is_damage else "none",
+            finding.quarantine_sha256,
+        )
+        for finding in report.findings
+    )  # fmt: skip

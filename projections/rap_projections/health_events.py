@@ -99,7 +99,7 @@ class DeadlineRenewed(NamedTuple):
         signed_s: the signed instant, seconds since 1970.
         budget_s: seconds of operation it allows.
         deadline_uptime_s: uptime at which they are used up.
-        basis: "head", "bundle", "snapshot" or "contact": what carried the instant.
+        basis: "head", "bundle", "snapshot", "ticket" or "contact": what carried the instant.
     """
 
     signed_s: int

@@ -311,6 +311,10 @@ class JournaledState:
         """Overwrite a document and remove it, both durably. Raises `FileNotFoundError`, `OSError`."""
         wipe_document(self._unlocked.folders, spec, file_id)
 
+    def secret(self, purpose: Purpose, salt: bytes) -> bytes:
+        """32 secret bytes that this journal's data key gives for a use other than sealing."""
+        return self._unlocked.keys.ring.secret(purpose, salt)
+
     # What the committer calls, from whichever thread leads.
 
     def restore(self, state_class: int, value: Any) -> None:

@@ -4,6 +4,9 @@ Rules this file keeps:
 
 - Everything that is not known to be safe is not allowed: the answer is a conjunction.
 - A revoked identity does no high-risk work at all; one whose certificate is lost, expired or uncertain begins no session.
+- A state that was restored bars all of it until the cluster's ticket was verified, and where that ticket wants a new identity, until
+  there is one.
+- A document below the floor of its scope is as good as a fall-back.
 - High-risk work (trust, 19) needs more than reading: validated state, the policy's word, no fall-back, a deadline that is not past.
 
 Example::
@@ -21,13 +24,15 @@ from rap_projections.identity import IdentityView
 from rap_projections.identity_status import IdentityState, state_of
 from rap_projections.node_time import Now
 from rap_projections.policy import EffectivePolicy
-from rap_projections.trust import RestoreState
+from rap_projections.refusals import NotAllowed, NotValidated
+from rap_projections.trust import REENROLL, RestoreState, TrustView
 
 
 class Operation(str, Enum):
     """High-risk operations; a closed list."""
 
     ACTIVATE_UPDATE = "activate_update"
+    BACK_UP_KEYS = "back_up_keys"
     NEW_SESSION = "new_session"
     RESOLVE_SECRET = "resolve_secret"
     START_SERVICE = "start_service"
@@ -74,8 +79,10 @@ def decide_allowed(
         (fail_closed is not None, "fail_closed"),
         (trust.restore_state is not RestoreState.NORMAL, "not_validated"),
         (identity_state is IdentityState.REVOKED, "identity_revoked"),
+        (must_enroll(trust, state.view(IDENTITY)), "reenroll"),
         (not active, "no_snapshot"),
         (any(scope.fallen_back for scope in snapshots.scopes.values()), "fallen_back"),
+        (any(scope.active.facts.version < scope.floor.version for scope in active), "below_floor"),
         (any(scope.active.facts.expires_at_s <= now.trusted_s for scope in active), "snapshot_expired"),
         (operation.value not in policy.high_risk_operations, "policy"),
         (seconds_left <= 0, "deadline"),
@@ -87,3 +94,20 @@ def decide_allowed(
     if is_session and identity.certificate is not None:
         seconds_left = min(seconds_left, identity.certificate.facts.not_after_s - now.trusted_s)
     return Allowed(True, "ok", now.node_us + seconds_left * 1_000_000)
+
+
+def must_enroll(trust: TrustView, identity: IdentityView) -> bool:
+    """Whether the cluster accepted a restored node only with a new identity, and there is none yet."""
+    return trust.restore is not None and trust.restore.verdict == REENROLL and identity.certificate is None
+
+
+def require_allowed(operation: Operation, gate: Allowed, cluster_id: str) -> None:
+    """Raise `NotValidated` after a restore, or `NotAllowed`, where the gate says no."""
+    if gate.ok:
+        return
+    error = NotValidated if gate.reason == "not_validated" else NotAllowed
+    raise error(
+        f"{operation.value} is not allowed in cluster {cluster_id} now ({gate.reason}); nothing was done.",
+        cluster=cluster_id,
+        reason=gate.reason,
+    )

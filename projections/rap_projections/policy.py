@@ -26,7 +26,12 @@ from rap_projections.documents import CAUTIOUS_POLICY, SignedPolicy
 from rap_projections.lifecycle import Setting
 
 HIGH_RISK_OPERATIONS = ("activate_update", "new_session", "resolve_secret", "start_service")
-"""What a cluster in doubt must not do (trust, 19), sorted."""
+"""What a cluster in doubt must not do (trust, 19), sorted; what an operator allows unless the policy says otherwise."""
+
+BACK_UP_KEYS = "back_up_keys"
+"""Putting private keys into a backup: high-risk too, and never allowed unless operator and signed policy both name it (spec 11)."""
+
+_OPERATIONS = tuple(sorted((*HIGH_RISK_OPERATIONS, BACK_UP_KEYS)))
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 YEAR_S = 366 * 86_400
@@ -77,7 +82,7 @@ class Policy:
         offline_s_max: longest time without a newer signed instant.
         fallback_allowed: whether a previous document may serve for a damaged one.
         shortcut_allowed: whether routes may take signed shortcuts.
-        high_risk_operations: the high-risk operations that are allowed at all.
+        high_risk_operations: the high-risk operations that are allowed at all. "back_up_keys" is among them only where it is named.
     """
 
     segment_bytes_max: Annotated[int, Range(4 * KIB, GIB)] = 16 * MIB
@@ -119,8 +124,8 @@ class Policy:
 
     def _check_operations(self) -> None:
         named: object = self.high_risk_operations
-        if not isinstance(named, tuple) or any(name not in HIGH_RISK_OPERATIONS for name in named):
-            known = ", ".join(HIGH_RISK_OPERATIONS)
+        if not isinstance(named, tuple) or any(name not in _OPERATIONS for name in named):
+            known = ", ".join(_OPERATIONS)
             raise MisuseError(
                 f"policy field high_risk_operations is {named!r:.80}; nothing was changed. It is a tuple of some of: {known}.",
                 reason="policy_value",

@@ -347,6 +347,31 @@ class TimeUncertain(RefusedError):
     advice = "Fetch the newest head, which moves trusted time forward."
 
 
+class TicketMismatch(RefusedError):
+    """Raised when a restore ticket names another value than this node asked with; `field` says which.
+
+    Attributes:
+        field: name of the first field that differs.
+    """
+
+    action = "reenroll"
+    rule = "claims"
+    word = "ticket_mismatch"
+    advice = "Ask for a ticket with a fresh restore_request()."
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"its {field} is not the one that this node asked with", document_type="restore-ticket")
+        self.field = field
+
+
+class BundleTooOld(RefusedError):
+    """Raised when a restore ticket, or this node's own floor, demands a newer bundle than the one in force."""
+
+    rule = "floor"
+    word = "bundle_too_old"
+    advice = "Bring newer bundles into force with trust.update, then validate again."
+
+
 class WrongArtifact(RefusedError):
     """Raised when the bytes of an artifact are not those that its signed reference names."""
 

@@ -265,13 +265,13 @@ class HeadApplied(NamedTuple):
 
 @event_kind(120, state_class=SNAPSHOTS, category=Category.LIFECYCLE, sensitivity="open, open, digest, open")
 class SnapshotFloorRaised(NamedTuple):
-    """The floor of a scope was raised to what the witness, a backup, an anchor or a ticket knows.
+    """The floor of a scope was raised to what the witness, a backup, an anchor, a ticket or the agent knows.
 
     Attributes:
         scope: the scope.
         version: lowest (generation, version) that may become active.
         content_id: content id of that document; empty where it is not known.
-        origin: "witness", "backup", "anchor" or "ticket".
+        origin: "witness", "backup", "anchor", "ticket", "memory" of an earlier stay, or "reset".
     """
 
     scope: str

@@ -15,11 +15,10 @@ Example::
     store.close()
 """
 
-import hashlib
 import secrets
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import PurePath
 from types import TracebackType
 from typing import Any, Self
@@ -32,12 +31,13 @@ from rap_journal.errors import (
     KeyTampered,
     MisuseError,
     NoSpace,
+    NoSuchStore,
     StateStoreError,
 )
 from rap_journal.filesystem import FileSystem, Lock
 from rap_journal.format_levels import require_known
 from rap_journal.layout import AGENT as AGENT_FOLDER
-from rap_journal.layout import AGENT_DAMAGED, MARKER
+from rap_journal.layout import AGENT_DAMAGED, MARKER, RESTORING
 from rap_journal.markers import read_marker
 from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.sealing import SealBroken
@@ -45,26 +45,28 @@ from rap_journal.space import disk_errors_mean
 from rap_journal.values import ClusterId
 from rap_projections import agent
 from rap_projections.agent_state import AgentState
+from rap_projections.backing_up import BackupReceipt, Maker, error_word, fingerprint_of, take_backup
+from rap_projections.backup_content import LeftCluster
 from rap_projections.bundle_verification import verify_bootstrap
 from rap_projections.cluster import ClusterState
-from rap_projections.event_kinds import HEALTH, TRUST, Event
+from rap_projections.cluster_building import check_not_below, cluster_core, pin
+from rap_projections.event_kinds import Event
 from rap_projections.format_commit import commit_format, keep_in_step
-from rap_projections.health_decisions import decide_uptime
 from rap_projections.housekeeper import Housekeeper, Ticking, tick_one
-from rap_projections.journaled_state import JournaledState, Machine
+from rap_projections.journaled_state import Decide, JournaledState, Machine
 from rap_projections.keys import ProvisioningKeyProvider, require_outside
+from rap_projections.known_floors import NOTHING_KNOWN, KnownFloors
 from rap_projections.node_time import Now
+from rap_projections.operations import Operation
 from rap_projections.policy import Policy
 from rap_projections.receipts import Receipt
 from rap_projections.refusals import NoSuchCluster
 from rap_projections.release import RELEASE, Release
-from rap_projections.store_folders import Randomness, StoreFolders, agent_setup, cluster_setup, make_store, require_unused
+from rap_projections.restoring import Target, floors_on_disk, restore_store
+from rap_projections.store_folders import Randomness, StoreFolders, agent_setup, end_restore, make_store, require_unused
 from rap_projections.store_keys import Marked, StoreKeys
 from rap_projections.store_root import no_store, open_root, take_lock
-from rap_projections.trust_decisions import NewBundle, decide_bundles, decide_instant, decide_pin
-from rap_projections.verified import VerifiedBundle
 from rap_projections.version import __version__
-from rap_projections.witness_floors import witness_floors
 
 _AGENT_LOST = (DamageError, KeyTampered, MalformedCbor, SealBroken, FileNotFoundError)
 """What tells that the agent's journal is damaged, as opposed to a key that is missing or a disk that fails."""
@@ -73,8 +75,9 @@ _AGENT_LOST = (DamageError, KeyTampered, MalformedCbor, SealBroken, FileNotFound
 class NodeStore:
     """An open store. Thread-safe. Use `NodeStore.open`."""
 
-    def __init__(self, folders: StoreFolders, lock: Lock, path: str, *, background: bool) -> None:
+    def __init__(self, folders: StoreFolders, lock: Lock, path: str, filesystem: FileSystem, *, background: bool) -> None:
         self._folders = folders
+        self._filesystem = filesystem
         self._lock = lock
         self._is_closed = False
         self._membership = threading.RLock()
@@ -117,19 +120,22 @@ class NodeStore:
         """
         path = str(root)
         require_outside(path, keys)
-        opened = open_root(filesystem or OsFileSystem(), path, create=create)
-        the_clock = clock or SystemClock()
+        the_filesystem, the_clock = filesystem or OsFileSystem(), clock or SystemClock()
+        opened = open_root(the_filesystem, path, create=create)
         lock = take_lock(opened, the_clock, wait_s)
         try:
             if opened.status(MARKER) is None:
+                if opened.status(RESTORING) is not None:
+                    raise _half_restored(path)
                 require_unused(opened, path)
                 if not create:
                     raise no_store(path)
                 make_store(opened, keys, the_clock, randomness, release)
+            end_restore(opened)
             marker = read_marker(opened).marker
             require_known(marker.format_level, release.levels, MARKER)
             folders = StoreFolders(opened, marker.store_id, keys, policy or Policy(), the_clock, randomness, release)
-            store = cls(folders, lock, path, background=background)
+            store = cls(folders, lock, path, the_filesystem, background=background)
             store._start()
         except BaseException:
             lock.release()
@@ -189,6 +195,8 @@ class NodeStore:
     def leave(self, cluster_id: str, *, reason: str) -> Receipt:
         """Stop being a member: the agent's journal says so, the cluster is closed, and its folder is removed.
 
+        The floors are remembered, so that joining again does not lower them (trust, 15).
+
         A cluster that could not be opened can be left too. Raises `NoSuchCluster`, `MisuseError` for a reason that is no short word,
         and what writing raises. A crash in between is made up for at the next opening.
         """
@@ -197,8 +205,9 @@ class NodeStore:
             self._require_open()
             if name not in self._clusters and name not in self._unopened:
                 raise _no_cluster(name)
-            receipt = self._agent.execute(lambda now: agent.decide_left(self._agent.view(), name, reason=reason))
             cluster = self._clusters.get(name)
+            floors = cluster.known_floors() if cluster is not None else floors_on_disk(self._folders, name)
+            receipt = self._agent.execute(lambda now: agent.decide_left(self._agent.view(), name, reason=reason, floors=floors))
             self._clusters = {other: kept for other, kept in self._clusters.items() if other != name}
             if cluster is not None:
                 with suppress(StateStoreError, OSError):
@@ -221,6 +230,87 @@ class NodeStore:
             commit_format(self._folders, [self._agent, *self.clusters()], level)
         return level
 
+    def backup(self, path: str | PurePath, *, recipient: bytes | None = None, private_keys: bool = False) -> BackupReceipt:
+        """Write trust, floors, identity metadata and active documents of all clusters into one sealed, signed file (spec 11).
+
+        Args:
+            path: the file, which must not be there yet; it is 0600 and whole, or not there at all.
+            recipient: X25519 public key, 32 bytes, of whoever is to restore; None for whoever holds the store's key-encryption key.
+            private_keys: put the sealed private keys in as well, for which every cluster's signed policy and the operator's must list
+                "back_up_keys".
+
+        Keep the receipt's `fingerprint` elsewhere: it tells, where the key-encryption key is another one, that a file is this store's.
+        Damaged clusters are left out and named. Raises `NotAllowed` or `NotValidated` for `private_keys`, `MisuseError` for a recipient
+        or a path that cannot be used, `DamageError` where no cluster is sound, `KeyUnavailable`, `KeyLost`, `OSError`.
+        """
+        with self._membership, ExitStack() as held:
+            self._require_open()
+            left_out = {name: error_word(error) for name, error in self._unopened.items()}
+            sources = []
+            for cluster in self.clusters():
+                source = cluster.backup_source()
+                if source.fail_closed_reason is not None:
+                    left_out[cluster.id] = source.fail_closed_reason
+                    continue
+                if private_keys:
+                    cluster.require(Operation.BACK_UP_KEYS)
+                held.enter_context(source.authority)
+                sources.append(source)
+            receipt = take_backup(
+                str(path), sources, self._left_clusters(), self._backup_maker(),
+                recipient=recipient, private_keys=private_keys, left_out=left_out,
+            )  # fmt: skip
+            with suppress(NoSpace):
+                self._agent.diagnostic("backup-made", text=f"SHA-256 {receipt.sha256}, clusters: {', '.join(receipt.clusters)}")
+        return receipt
+
+    @classmethod
+    def restore(
+        cls,
+        path: str | PurePath,
+        root: str | PurePath,
+        *,
+        keys: ProvisioningKeyProvider,
+        recovery: bytes | None = None,
+        expect: str | None = None,
+        survivor: str | PurePath | None = None,
+        policy: Policy | None = None,
+        clock: Clock | None = None,
+        filesystem: FileSystem | None = None,
+        randomness: Randomness = secrets.token_bytes,
+        background: bool = True,
+        release: Release = RELEASE,
+    ) -> Self:
+        """Make a new store in `root` from a backup, and open it. Every cluster in it is "restored, not validated" (trust, 19).
+
+        Reads work; high-risk operations raise `NotValidated` until `ClusterState.validate_restore` has verified a ticket.
+
+        Args:
+            path: the backup.
+            root: folder of the new store; there may be none, or what an earlier call left half done.
+            keys: holder of the new store's key-encryption key.
+            recovery: X25519 private key, 32 bytes, of the recipient; None where `keys` opens it, as it was made without a recipient.
+            expect: backup fingerprint of the store that made it, or SHA-256 of the file, from out of band; not needed where `keys` holds
+                that store's key-encryption key.
+            survivor: root of the old store, if anything is left of it: floors that its witnesses know are kept, where `keys` opens them.
+            policy, clock, filesystem, randomness, background, release: as `open` takes them.
+
+        Killed anywhere, it can be called again. Raises `MisuseError` for a root that holds anything, `WrongFingerprint`, `DamageError`,
+        `SealBroken`, `FormatTooNew`, `KeyUnavailable`, `KeyLost`, `RefusedError`, `NoSpace`, `OSError`.
+        """
+        the_filesystem, the_clock = filesystem or OsFileSystem(), clock or SystemClock()
+        require_outside(str(root), keys)
+        machine = Machine(the_clock, _nothing, __version__)
+        target = Target(the_filesystem, str(root), keys, policy or Policy(), machine, randomness, release)
+        survivor_path = str(survivor) if survivor is not None else None
+        left, sha256 = restore_store(target, str(path), recovery=recovery, expect=expect, survivor=survivor_path)
+        store = cls.open(
+            root, keys=keys, policy=policy, clock=clock, filesystem=filesystem, randomness=randomness, background=background,
+            release=release,
+        )  # fmt: skip
+        store._remember(left, sha256)
+        return store
+
     def report(self) -> dict[str, Any]:
         """Status of the store and all clusters, safe to send (spec 12)."""
         view = self._agent.view()
@@ -232,6 +322,9 @@ class NodeStore:
             "incarnation": view.opened.incarnation.hex() if view.opened else None,
             "previous_close_was_clean": view.opened.previous_clean if view.opened else None,
             "feature_flags": dict(view.feature_flags),
+            "backup_fingerprint": fingerprint_of(self._backup_maker().signer),
+            # Without an anchor outside the root nobody can tell from inside; incarnations let the control plane see a fork.
+            "whole_root_rollback": "cannot_tell",
             "format_level": {"written": self._folders.level(), "known": self._folders.release.levels.known},
             "protection": self._keys.protection,
             "clusters": {cluster.id: cluster.status() for cluster in self.clusters()},
@@ -344,8 +437,10 @@ class NodeStore:
             raise self._unopened[name]
         # Before any signed instant there is no trusted time to judge an end of validity by: the bundle itself is the first.
         verified = verify_bootstrap(bundle, cluster_id=name, expect=expect, trusted_s=None)
+        remembered = self._remembered(name)
+        check_not_below(verified, remembered)
         with disk_errors_mean(name, "folder"):
-            self._folders.build_cluster(name, lambda folder: self._pin(self._core(name, folder), verified))
+            self._folders.build_cluster(name, lambda folder: pin(self._core(name, folder), verified, remembered))
 
     def _open_cluster(self, name: str) -> None:
         """Open what is in the folder of this name; what keeps it from being opened is raised, and kept in `unopened`."""
@@ -368,9 +463,27 @@ class NodeStore:
         self._clusters = {**self._clusters, name: cluster}
 
     def _core(self, name: str, folder: str) -> JournaledState:
+        return cluster_core(self._folders, self._machine, name, folder)
+
+    def _remembered(self, name: str) -> KnownFloors:
+        """What the agent's journal still knows of the floors of a cluster that was left."""
+        known = self._agent.view().clusters.get(name)
+        return known.floors if known is not None else NOTHING_KNOWN
+
+    def _left_clusters(self) -> list[LeftCluster]:
+        clusters = self._agent.view().clusters
+        return [LeftCluster(name, it.floors) for name, it in sorted(clusters.items()) if it.left_us is not None]
+
+    def _remember(self, left: Sequence[LeftCluster], backup_sha256: bytes) -> None:
+        """Note what a backup says of clusters that were left, and that this store came from it."""
+        for name, floors in left:
+            self._agent.execute(_remembering(self._agent, name, floors))
+        self._agent.diagnostic("restored", text=f"from the backup with SHA-256 {backup_sha256.hex()}")
+
+    def _backup_maker(self) -> Maker:
         folders = self._folders
-        setup = cluster_setup(folders.keys, folders.randomness, folders.policy, folders.release)
-        return JournaledState(lambda: folders.cluster(folder), setup, self._machine, folders.release.cluster, name)
+        seed = self._agent.backup_seed(folders.store_id)
+        return Maker(folders.store_id, folders.keys, seed, self._filesystem, folders.clock.now().wall_us, folders.randomness)
 
     def _agent_core(self) -> JournaledState:
         folders = self._folders
@@ -378,27 +491,6 @@ class NodeStore:
         return JournaledState(
             lambda: folders.root.directory(AGENT_FOLDER), setup, self._machine, folders.release.agent, AGENT_FOLDER
         )
-
-    def _pin(self, core: JournaledState, verified: VerifiedBundle) -> None:
-        core.floors_of = witness_floors
-        core.open()
-        try:
-            stored = core.shelf.store(TRUST, verified.data)
-            bundle = NewBundle(verified.bundle, verified.content_id, stored)
-
-            def decide(now: Now) -> tuple[Event, ...]:
-                trust, health = core.state.view(TRUST), core.state.view(HEALTH)
-                pin = decide_pin(trust, fingerprint=hashlib.sha256(verified.data).digest(), method="sha256")
-                instant = decide_instant(
-                    trust, kid=verified.signers[0], signed_s=verified.bundle.issued_at_s, uptime_s=health.used_s(now, core.boot_id),
-                    clock_step_s_max=0,
-                )  # fmt: skip
-                uptime = decide_uptime(health, now, core.boot_id)
-                return (*uptime, *pin, *decide_bundles(trust, [bundle], now), *instant)
-
-            core.execute("trust", decide)
-        finally:
-            core.close()
 
     def _tickers(self) -> tuple[Ticking, ...]:
         return (self._agent, *self.clusters())
@@ -422,6 +514,18 @@ def _journal_lost(error: StateStoreError | OSError) -> tuple[Event, ...]:
     return agent.decide_diagnostic(
         "agent-journal-lost",
         text=f"the agent's journal could not be opened ({reason}) and was begun anew; the old one is in {AGENT_DAMAGED}.",
+    )
+
+
+def _remembering(state: AgentState, name: str, floors: KnownFloors) -> Decide:
+    return lambda now: agent.decide_remembered(state.view(), name, floors)
+
+
+def _half_restored(path: str) -> NoSuchStore:
+    return NoSuchStore(
+        f"a restore into {path} was cut short, so that there is no store yet; nothing was made. Restore the backup again.",
+        file=path,
+        reason="half_restored",
     )
 
 

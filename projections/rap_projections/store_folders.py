@@ -34,6 +34,7 @@ from rap_journal.layout import (
     KEY_FOLDERS,
     LOCK,
     MARKER,
+    RESTORING,
     TEMPORARY,
 )
 from rap_journal.markers import Marker, MarkerKind, ProviderKind, read_marker, write_marker
@@ -78,6 +79,9 @@ class StoreFolders(NamedTuple):
 
     def level(self) -> int:
         """The format level at which the store is written, as its marker has it."""
+        if self.root.status(MARKER) is None:
+            # A store that is being restored: its marker comes last.
+            return self.release.levels.made
         return read_marker(self.root).marker.format_level
 
     def raise_level(self, level: int) -> None:
@@ -192,19 +196,56 @@ def _names_in(root: Directory, folder: tuple[str, ...]) -> list[str]:
         return _names_in(inner, tuple(below)) if below else sorted(inner.names())
 
 
-def make_store(
-    root: Directory, keys: ProvisioningKeyProvider, clock: Clock, randomness: Randomness, release: Release = RELEASE
-) -> None:
-    """Make a store's folders, at the level of the release before; its marker comes last: half a store is made again from the start.
+def begin_restore(root: Directory, path: str) -> None:
+    """Claim a root for a restore, durably; what an earlier restore left half done there may go.
 
-    Raises `MisuseError` for a folder that holds anything else, `NoSpace`, `OSError`.
+    Raises `MisuseError` where there is a store already, or anything else, and `DamageError` for a store that lost its marker.
     """
-    foreign = [name for name in root.names() if name not in (LOCK, AGENT_FOLDER, CLUSTERS, TEMPORARY)]
+    if root.status(MARKER) is not None:
+        raise MisuseError(
+            f"there is a store in {path} already; nothing was restored. A backup is restored into a new folder.",
+            file=path,
+            reason="root_taken",
+        )
+    if root.status(RESTORING) is None:
+        require_unused(root, path)
+        _require_empty(root)
+        with no_space_means("the store", "first files"):
+            root.create(RESTORING).close()
+            root.sync()
+
+
+def end_restore(root: Directory) -> None:
+    """Drop the claim, once the marker is there; nothing happens where there is none."""
+    if root.status(RESTORING) is not None:
+        root.unlink(RESTORING)
+        root.sync()
+
+
+def _require_empty(root: Directory) -> None:
+    foreign = [name for name in root.names() if name not in (LOCK, RESTORING, AGENT_FOLDER, CLUSTERS, TEMPORARY)]
     if foreign:
         raise MisuseError(
             f"the folder holds {foreign[0]!r:.80}, which is no part of a store; nothing was made. Use an empty folder.",
             reason="not_empty",
         )
+
+
+def make_store(
+    root: Directory,
+    keys: ProvisioningKeyProvider,
+    clock: Clock,
+    randomness: Randomness,
+    release: Release = RELEASE,
+    fill: Callable[[bytes], None] = lambda store_id: None,
+) -> None:
+    """Make a store's folders, at the level of the release before; its marker comes last: half a store is made again from the start.
+
+    `fill` may build clusters in it, for the store id that it is given, before the store counts.
+
+    Raises `MisuseError` for a folder that holds anything else, `NoSpace`, `OSError`.
+    """
+    _require_empty(root)
     with no_space_means("the store", "first files"):
         for name in (AGENT_FOLDER, CLUSTERS, TEMPORARY):
             remove_tree(root, name)
@@ -213,6 +254,7 @@ def make_store(
         root.create_directory(CLUSTERS).close()
         level = release.levels.made
         make_agent(root, AGENT_FOLDER, store_id, keys, clock, randomness, release, level)
+        fill(store_id)
         with root.create_directory(TEMPORARY) as temporary:
             # The folders' names first: a marker without them would be half a store that counts as one.
             root.sync()

@@ -45,6 +45,11 @@ INSTANTS_MAX = 256
 """Signing keys whose newest instant is kept; the oldest instant gives way. Part of the folds' meaning."""
 
 
+ACCEPT = "accept"
+REENROLL = "reenroll"
+"""Words for the verdict of a restore ticket."""
+
+
 class RestoreState(str, Enum):
     """Whether the cluster has accepted this node since its state was last copied or rolled back."""
 

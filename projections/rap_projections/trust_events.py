@@ -130,7 +130,7 @@ class RestoreMarked(NamedTuple):
     """This state was restored, rolled back or copied: high-risk operations stop until the cluster's ticket was verified.
 
     Attributes:
-        reason: "backup", "witness_behind", "rollback" or "copy".
+        reason: "backup", "witness_behind", "rollback", "copy", or "left" where a cluster in doubt was left and joined again.
         backup_digest: SHA-256 of the backup; empty where there was none.
         nonce: 32 random bytes the ticket must name; used once.
     """
@@ -172,14 +172,14 @@ class SignedInstantSeen(NamedTuple):
 
 @event_kind(28, state_class=TRUST, category=Category.LIFECYCLE, sensitivity="open, digest, digest, open, open")
 class TrustFloorRaised(NamedTuple):
-    """The floor was raised to what the witness, a backup, an anchor or a ticket knows.
+    """The floor was raised to what the witness, a backup, an anchor, a ticket or the agent knows.
 
     Attributes:
         bundle_version: lowest bundle version that may be in force.
         bundle_content_id: content id of that bundle; empty where it is not known.
         revocation_digest: digest of the revocation set; empty where it is not known.
         revocation_count: entries in that set.
-        origin: "witness", "backup", "anchor" or "ticket".
+        origin: "witness", "backup", "anchor", "ticket", "memory" of an earlier stay, or "reset".
     """
 
     bundle_version: int

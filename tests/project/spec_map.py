@@ -38,9 +38,7 @@ def later(section: int, text: str, *calls: str, reason: str) -> Answer:
 
 WORKLOAD_ONLY = "workload offers only config, wait_config, report, secret, commands"
 OTHER_SYSTEM = "this release runs on Linux with a key file; key stores of operating systems come with their providers"
-NO_RESTORE = "backup and restore are a part of their own, with the ticket that validates a restore"
 NO_SOURCES = "documents are handed in by the agent; sources to fetch them from are a part of their own"
-NO_RESET = "a cluster that fails closed stays so until it is left and joined again; resetting one class comes with restore"
 
 SPEC_MAP: tuple[Answer, ...] = (
     # Agent state
@@ -177,7 +175,7 @@ SPEC_MAP: tuple[Answer, ...] = (
     later(8, "request full snapshot from config/storage service", "cluster.refresh", reason=NO_SOURCES),
     later(8, "use bootstrap peers or control plane if storage/config is unavailable", "cluster.refresh", reason=NO_SOURCES),
     now(8, "enter degraded mode only if a valid snapshot and policy allow it", "cluster.health.enter_degraded"),
-    now(8, "fail closed for trust/identity corruption", "rap_journal.errors:FailClosed"),
+    now(8, "fail closed for trust/identity corruption", "rap_journal.errors:FailClosed", "cluster.reset"),
     # Multi-cluster isolation
     now(9, "identity", "store.join", "cluster.identity"),
     now(
@@ -209,17 +207,21 @@ SPEC_MAP: tuple[Answer, ...] = (
     now(10, "write cross-cluster state", WORKLOAD_ONLY),
     now(10, "store unrelated organization secrets", WORKLOAD_ONLY),
     # Backup and restore
-    later(11, "identity/private key backup is platform policy dependent and high-risk", "store.backup", reason=NO_RESTORE),
+    now(
+        11,
+        "identity/private key backup is platform policy dependent and high-risk",
+        "store.backup",
+        "rap_projections.operations:Operation.BACK_UP_KEYS",
+    ),
     later(11, "snapshots and caches can usually be reconstructed", "cluster.refresh", "cluster.reset", reason=NO_SOURCES),
-    later(11, "local route/peer caches should not be treated as backup-critical", "store.backup", reason=NO_RESTORE),
-    later(11, "trust state backup must preserve anti-rollback properties", "store.backup", "store.restore", reason=NO_RESTORE),
-    later(
+    now(11, "local route/peer caches should not be treated as backup-critical", "store.backup"),
+    now(11, "trust state backup must preserve anti-rollback properties", "store.backup", "store.restore"),
+    now(
         11,
         "restore must not allow replay of revoked identity or old trust roots",
         "store.restore",
         "cluster.restore_request",
         "cluster.validate_restore",
-        reason=NO_RESTORE,
     ),
     # Observability
     now(12, "last applied config version", "cluster.status"),
