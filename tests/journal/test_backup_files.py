@@ -161,8 +161,16 @@ def resealed(**changes: bytes | int) -> BackupFile:
     return decode_backup(whole + hashlib.sha256(whole).digest(), "b")
 
 
-@pytest.mark.parametrize("changes", [{"salt": bytes(32)}, {"store": bytes(16)}, {"made": 1}, {"eph": public_recovery_key(SEED)}, {"eph": bytes(32)}],
-                         ids=["salt", "store", "made", "ephemeral", "no key at all"])  # fmt: skip
+HEADERS: dict[str, dict[str, bytes | int]] = {
+    "salt": {"salt": bytes(32)},
+    "store": {"store": bytes(16)},
+    "made": {"made": 1},
+    "ephemeral": {"eph": public_recovery_key(SEED)},
+    "no key at all": {"eph": bytes(32)},
+}
+
+
+@pytest.mark.parametrize("changes", HEADERS.values(), ids=HEADERS.keys())
 def test_the_header_is_under_the_seal(changes: dict[str, bytes | int]) -> None:
     """Without the header as associated data its fields could be changed by whoever signs, and a null key would be agreed with."""
     with pytest.raises(SealBroken):

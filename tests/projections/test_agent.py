@@ -30,6 +30,7 @@ from rap_projections.agent import (
     decide_update_engine,
 )
 from rap_projections.event_kinds import Event
+from rap_projections.known_floors import NOTHING_KNOWN
 from rap_projections.lifecycle import ClassReset, Closed, Opened
 from tests.projections.class_log import ClassLog
 
@@ -72,7 +73,7 @@ def test_a_cluster_that_was_left_is_remembered_and_may_be_joined_anew() -> None:
     log = ClassLog(agent)
     log.append(ClusterJoined("lab", b"j"), ClusterJoined("prod", b"p"), node_us=5)
     events = decide_left(log.state.view, "lab", reason="operator")
-    assert events == (ClusterLeft("lab", "operator"),)
+    assert events == (ClusterLeft("lab", "operator", NOTHING_KNOWN),)
     log.append(*events, node_us=6)
     assert log.state.view.joined() == ("prod",)
     assert log.state.view.clusters["lab"][:4] == (b"j", 5, 6, "operator")
@@ -83,7 +84,7 @@ def test_a_cluster_that_was_left_is_remembered_and_may_be_joined_anew() -> None:
 
 def test_leaving_a_cluster_that_was_never_joined_changes_nothing() -> None:
     log = ClassLog(agent)
-    log.append(ClusterLeft("lab", "operator"))
+    log.append(ClusterLeft("lab", "operator", NOTHING_KNOWN))
     assert log.state.view == AgentView()
 
 
@@ -91,7 +92,7 @@ def test_all_joined_clusters_and_the_newest_64_that_were_left_are_kept() -> None
     log = ClassLog(agent)
     log.append(ClusterJoined("stays", b"s"))
     for number in range(LEFT_CLUSTERS_MAX + 1):
-        log.append(ClusterJoined(f"c{number}", b"j"), ClusterLeft(f"c{number}", "operator"), node_us=number)
+        log.append(ClusterJoined(f"c{number}", b"j"), ClusterLeft(f"c{number}", "operator", NOTHING_KNOWN), node_us=number)
     assert len(log.state.view.clusters) == LEFT_CLUSTERS_MAX + 1
     assert "stays" in log.state.view.clusters and "c0" not in log.state.view.clusters
 

@@ -20,7 +20,7 @@ from rap_projections.documents import (
     Version,
 )
 from rap_projections.operations import Operation
-from rap_projections.policy import Policy, effective
+from rap_projections.policy import HIGH_RISK_OPERATIONS, Policy, effective
 
 
 def test_types_and_scopes_are_closed_lists_and_their_words_are_signed() -> None:
@@ -61,7 +61,10 @@ def test_without_a_signed_policy_nothing_risky_is_allowed() -> None:
 def test_the_cautious_policy_is_in_force_until_one_is_signed() -> None:
     assert effective(Policy(), None) == effective(Policy(), CAUTIOUS_POLICY)
     bold = CAUTIOUS_POLICY._replace(high_risk_operations=tuple(operation.value for operation in Operation))
-    assert effective(Policy(), bold).high_risk_operations == tuple(sorted(operation.value for operation in Operation))
+    assert effective(Policy(), bold).high_risk_operations == HIGH_RISK_OPERATIONS
+    # Backing up private keys takes the operator's own word beside the cluster's.
+    named = Policy(high_risk_operations=("back_up_keys",))
+    assert effective(named, bold).high_risk_operations == ("back_up_keys",)
 
 
 VALUES: list[Any] = [value for _name, value in inspect.getmembers(documents, inspect.isclass) if issubclass(value, tuple)]

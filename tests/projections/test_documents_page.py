@@ -195,7 +195,7 @@ def test_table_of_rules_lists_rules_and_reasons_in_the_order_of_the_code() -> No
     rows = re.findall(r"^\| ([a-z]+) \| ((?:`[a-z_]+`(?:, )?)+) \|", section, re.MULTILINE)
     assert tuple(rule for rule, _ in rows) == RULES
     listed = {rule: set(re.findall("`([a-z_]+)`", reasons)) for rule, reasons in rows}
-    elsewhere = {"version_gap", "wrong_base", "wrong_key", "wrong_artifact", *CERTIFICATE_REASONS}
+    elsewhere = {"version_gap", "wrong_base", "wrong_key", "wrong_artifact", "ticket_mismatch", "bundle_too_old", *CERTIFICATE_REASONS}
     by_rule = {rule: {kind.word for kind in RefusedError.__subclasses__() if kind.rule == rule} - elsewhere for rule in RULES}
     assert listed == by_rule
 
@@ -221,8 +221,8 @@ def test_every_rule_of_the_cddl_is_defined_once_and_used() -> None:
     code = "\n".join(re.sub(r'"(\\.|[^"\\])*"', "", line).split(";")[0] for line in CDDL.splitlines())
     defined = re.findall(r"^([a-z][a-z0-9-]*) = ", code, re.MULTILINE)
     words = re.findall(r"(?<![\w.-])([a-z][a-z0-9-]*)(?![\w-]*:)", re.sub(r"\.(size|cbor|regexp)\b", "", code))
-    prelude = {"bstr", "tstr", "bool", "null"}
-    roots = {"document", "external-aad", "content-id-input", "payload"}
+    prelude = {"bstr", "tstr", "bool", "null", "uint"}
+    roots = {"document", "external-aad", "content-id-input", "payload", "restore-request", "backup"}
     assert len(defined) == len(set(defined))
     assert set(words) - prelude - roots == set(defined) - roots
     assert all(words.count(name) > 1 for name in set(defined) - roots)

@@ -7,7 +7,7 @@ import pytest
 
 from rap_projections import Operation
 from rap_projections.class_table import CLUSTER_FOLDS
-from rap_projections.documents import SnapshotPayload, Version
+from rap_projections.documents import Floor, SnapshotPayload, Version
 from rap_projections.event_kinds import HEALTH, IDENTITY, SNAPSHOTS, TRUST
 from rap_projections.folding import FoldedState
 from rap_projections.health import Deadline, HealthView, Uptime
@@ -18,7 +18,7 @@ from rap_projections.policy import EffectivePolicy
 from rap_projections.snapshot_events import SnapshotFacts
 from rap_projections.snapshots import HeldSnapshot, ScopeView, SnapshotsView
 from rap_projections.stored_document import StoredDocument
-from rap_projections.trust import RestoreState, TrustView
+from rap_projections.trust import Restore, RestoreState, TrustView
 from tests.projections.store_kit import ready
 
 NOW = Now(node_us=5_000_000, wall_us=0, boot_us=10_000_000, trusted_s=1_000)
@@ -74,6 +74,15 @@ def not_validated(gate: Gate) -> None:
     gate.trust = TrustView(restore_state=RestoreState.NOT_VALIDATED)
 
 
+def reenroll(gate: Gate) -> None:
+    gate.trust = gate.trust._replace(restore=Restore("backup", b"", b"", "reenroll"))
+    gate.identity = IdentityView()
+
+
+def below_floor(gate: Gate) -> None:
+    gate.scopes = gate.scopes | {"updates": scope()._replace(floor=Floor(Version(1, 2), b"other"))}
+
+
 def no_snapshot(gate: Gate) -> None:
     gate.scopes = {"peers": ScopeView()}
 
@@ -111,12 +120,18 @@ def certificate_uncertain(gate: Gate) -> None:
 
 
 OBSTACLES: tuple[Callable[[Gate], None], ...] = (
-    fail_closed, not_validated, identity_revoked, no_snapshot, fallen_back, snapshot_expired, policy, deadline, certificate_expired,
+    fail_closed, not_validated, identity_revoked, reenroll, no_snapshot, fallen_back, below_floor, snapshot_expired, policy, deadline, certificate_expired,
 )  # fmt: skip
 
 
 def test_the_operations_are_a_closed_list() -> None:
-    assert [operation.value for operation in Operation] == ["activate_update", "new_session", "resolve_secret", "start_service"]
+    assert [operation.value for operation in Operation] == [
+        "activate_update",
+        "back_up_keys",
+        "new_session",
+        "resolve_secret",
+        "start_service",
+    ]
 
 
 def test_where_nothing_stands_against_it_the_answer_is_yes_until_the_deadline() -> None:
@@ -170,7 +185,7 @@ def test_until_is_a_date_or_nothing() -> None:
 
 def test_a_fresh_member_may_do_nothing() -> None:
     it = ready()
-    assert [it.cluster.allows(operation) for operation in Operation] == [Allowed(False, "no_snapshot", None)] * 4
+    assert [it.cluster.allows(operation) for operation in Operation] == [Allowed(False, "no_snapshot", None)] * 5
 
 
 @pytest.mark.parametrize("obstacle", [identity_lost, certificate_expired, certificate_uncertain], ids=lambda it: it.__name__)

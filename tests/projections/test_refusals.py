@@ -57,6 +57,7 @@ def test_actions_are_refetch_but_where_fetching_again_cannot_help() -> None:
         "WrongName": "operator",
         "WrongPurpose": "operator",
         "WrongPeer": "operator",
+        "TicketMismatch": "reenroll",
     }
 
 

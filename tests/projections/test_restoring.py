@@ -1,0 +1,358 @@
+"""From one store's backup to another store: whose it is, who may open it, which floors it ends with, and that no crash leaves half of it."""
+
+import base64
+import hashlib
+from itertools import count
+
+import pytest
+
+from rap_journal.backup_files import public_recovery_key
+from rap_journal.errors import DamageError, KeyUnavailable, MisuseError, NoSuchStore, StateStoreError
+from rap_journal.sealing import SealBroken
+from rap_journal.testing import SimulatedCrash
+from rap_projections import NodeStore, Operation
+from rap_projections.refusals import NotAllowed, NotValidated, WrongFingerprint
+from rap_projections.testing.memory_store import ROOT
+from tests.projections.restore_kit import BACKUP, NEW_ROOT, enrolled, other_keys, restore, restored
+from tests.projections.store_kit import CLUSTER, FOLDER, Ready, furnished, names, ready, write_file
+
+RECOVERY = bytes(range(100, 132))
+RECIPIENT = public_recovery_key(RECOVERY)
+SECRET = b"PRIVATE KEY"
+
+
+def test_reads_work_at_once_and_high_risk_work_does_not() -> None:
+    """Fails when `mark_restored` is left out of a restoration."""
+    it = enrolled()
+    before = it.cluster.view()
+    other = restored(it)
+    after = other.cluster.view()
+    assert after.trust.chain[-1].content_id == before.trust.chain[-1].content_id
+    active = {name: scope.active.facts.content_id for name, scope in before.snapshots.scopes.items() if scope.active}
+    assert {name: scope.active.facts.content_id for name, scope in after.snapshots.scopes.items() if scope.active} == active
+    assert len(active) == 5
+    assert other.cluster.routes.best("node-2", channel="interactive") is not None
+    assert other.cluster.status()["trust"]["restore_state"] == "restored-not-validated"
+    for operation in Operation:
+        assert other.cluster.allows(operation)[:2] == (False, "not_validated")
+        with pytest.raises(NotValidated):
+            other.cluster.require(operation)
+
+
+def test_high_risk_calls_raise_until_validated() -> None:
+    other = restored()
+    reference = other.it.fabric.artifact("agent")
+    other.cluster.updates.stage(reference)
+    with pytest.raises((NotValidated, NotAllowed)):
+        other.cluster.updates.activate("agent")
+
+
+def test_it_stays_not_validated_over_kills_and_checkpoints() -> None:
+    other = restored()
+    nonce = other.cluster.restore_request().nonce
+    other.cluster.checkpoint()
+    other.store.close()
+    store = NodeStore.open(
+        NEW_ROOT, keys=other.it.kit.keys, clock=other.it.kit.clock, filesystem=other.it.kit.filesystem, background=False
+    )
+    assert store.cluster(CLUSTER).restore_request().nonce == nonce
+
+
+def test_no_cache_and_no_private_key_is_in_a_backup() -> None:
+    """Fails when peers, routes or the sealed key are saved."""
+    other = restored()
+    view = other.cluster.view()
+    assert other.cluster.identity.status().enrollment.value == "lost"
+    assert view.identity.key is not None and view.identity.key.reference == "backup:absent"
+    assert view.identity.certificate is not None
+    assert other.cluster.status()["telemetry_waiting"] == 0
+
+
+def permitted() -> Ready:
+    """A store whose cluster lets private keys be backed up; the operator does, too."""
+    from rap_projections.policy import HIGH_RISK_OPERATIONS, Policy
+
+    it = ready(policy=Policy(high_risk_operations=(*HIGH_RISK_OPERATIONS, "back_up_keys")))
+    it.fabric.issued_at_s += 60
+    it.cluster.activate(it.fabric.policy(high_risk_operations=("back_up_keys",)))
+    request = it.cluster.identity.request(node_id="node-1", membership_id="m-1")
+    it.cluster.identity.enroll(certificate=it.fabric.certificate(request))
+    return it
+
+
+def test_private_keys_go_along_where_policy_and_caller_say_so() -> None:
+    it = permitted()
+    receipt = it.kit.store.backup(BACKUP, private_keys=True)
+    assert receipt.holds_keys
+    cluster = restore(it).cluster(CLUSTER)
+    assert cluster.identity.status().enrollment.value == "enrolled"
+    assert cluster.status()["fail_closed"] is None
+
+
+def test_without_being_asked_no_private_key_goes_along() -> None:
+    """Fails when `private_keys` is on by default."""
+    it = permitted()
+    assert not it.kit.store.backup(BACKUP).holds_keys
+    assert restore(it).cluster(CLUSTER).identity.status().enrollment.value == "lost"
+
+
+def test_private_keys_stay_where_the_policy_does_not_list_it() -> None:
+    """Fails when the gate is not asked for private keys; then nothing may be written either."""
+    it = enrolled()
+    with pytest.raises(NotAllowed):
+        it.kit.store.backup(BACKUP, private_keys=True)
+    with pytest.raises(FileNotFoundError):
+        it.kit.filesystem.read_file(BACKUP, 1)
+
+
+def spelled(secret: bytes) -> list[bytes]:
+    """Ways in which a secret might stand in a file."""
+    return [secret, secret.hex().encode(), secret.hex().upper().encode(), base64.b64encode(secret)[:-4], base64.urlsafe_b64encode(secret)[:-4],
+            base64.b85encode(secret), secret[::-1]]  # fmt: skip
+
+
+@pytest.mark.parametrize("private_keys", [False, True])
+def test_no_secret_stands_in_a_backup_or_in_what_is_said_of_it(private_keys: bool) -> None:
+    it = permitted()
+    core = it.cluster._core
+    view = it.cluster.view().identity
+    assert view.key is not None
+    from rap_journal.sealing import Purpose
+    from rap_projections.event_kinds import IDENTITY
+
+    sealed = core.load(IDENTITY, bytes.fromhex(view.key.reference.removeprefix("sealed:")), purpose=Purpose.IDENTITY)
+    secrets = [sealed, sealed[20:60], it.kit.keys.key_encryption_key(), core._unlocked.keys.ring._data_key(1)]
+    secrets.append(it.kit.store.agent.backup_seed(it.kit.store._folders.store_id))
+    receipt = it.kit.store.backup(BACKUP, private_keys=private_keys, recipient=RECIPIENT)
+    said = repr(receipt).encode() + repr(it.kit.store.report()).encode()
+    data = it.kit.filesystem.read_file(BACKUP, 1 << 20)
+    for secret in secrets:
+        assert [text for text in spelled(secret) if text in data or text in said] == []
+    assert CLUSTER.encode() not in data and b"node-1" not in data
+
+
+def test_a_recipient_restores_on_another_machine_with_the_fingerprint() -> None:
+    it = enrolled()
+    receipt = it.kit.store.backup(BACKUP, recipient=RECIPIENT)
+    assert receipt.fingerprint == it.kit.store.report()["backup_fingerprint"]
+    store = restore(it, keys=other_keys(), recovery=RECOVERY, expect=receipt.fingerprint)
+    assert store.cluster(CLUSTER).status()["trust"]["bundle_version"] == 1
+    assert store.report()["backup_fingerprint"] != receipt.fingerprint
+
+
+def test_the_digest_of_the_file_will_do_in_place_of_the_fingerprint() -> None:
+    it = enrolled()
+    receipt = it.kit.store.backup(BACKUP, recipient=RECIPIENT)
+    assert receipt.sha256 == hashlib.sha256(it.kit.filesystem.read_file(BACKUP, 1 << 24)).hexdigest()
+    assert restore(it, keys=other_keys(), recovery=RECOVERY, expect=receipt.sha256.upper()).clusters()
+
+
+def forged() -> Ready:
+    """A store whose backup was replaced by one that an attacker made, who knows the recipient, with a cluster of his own."""
+    it, attacker = enrolled(), ready(seed=7)
+    attacker.kit.store.backup(BACKUP, recipient=RECIPIENT)
+    it.kit.filesystem.write_file(BACKUP, attacker.kit.filesystem.read_file(BACKUP, 1 << 24))
+    return it
+
+
+def test_a_backup_that_nobody_vouches_for_is_refused() -> None:
+    """Fails when a file is taken whose signature verifies under the key that came with it."""
+    it = enrolled()
+    it.kit.store.backup(BACKUP, recipient=RECIPIENT)
+    with pytest.raises(WrongFingerprint):
+        restore(it, keys=other_keys(), recovery=RECOVERY)
+    with pytest.raises(NoSuchStore):
+        NodeStore.open(NEW_ROOT, keys=it.kit.keys, filesystem=it.kit.filesystem)
+
+
+def test_a_forged_backup_is_refused_by_its_fingerprint() -> None:
+    """Fails when `expect` is not compared."""
+    it = forged()
+    with pytest.raises(WrongFingerprint):
+        restore(it, keys=other_keys(), recovery=RECOVERY, expect=it.kit.store.report()["backup_fingerprint"])
+
+
+def test_a_key_encryption_key_vouches_for_its_own_stores_alone() -> None:
+    """Fails when the voucher is not compared."""
+    it = enrolled()
+    it.kit.store.backup(BACKUP, recipient=RECIPIENT)
+    assert restore(it, recovery=RECOVERY).clusters()
+    other = forged()
+    with pytest.raises(WrongFingerprint):
+        restore(other, keys=other_keys(), recovery=RECOVERY)
+
+
+def test_who_is_not_the_recipient_reads_nothing() -> None:
+    it = enrolled()
+    receipt = it.kit.store.backup(BACKUP, recipient=RECIPIENT)
+    for recovery in (None, bytes(32)):
+        with pytest.raises(KeyUnavailable):
+            restore(it, recovery=recovery, expect=receipt.fingerprint)
+    with pytest.raises(MisuseError):
+        restore(it, recovery=bytes(31), expect=receipt.fingerprint)
+
+
+def test_a_damaged_backup_is_told_from_a_forged_one() -> None:
+    it = enrolled()
+    it.kit.store.backup(BACKUP)
+    data = bytearray(it.kit.filesystem.read_file(BACKUP, 1 << 24))
+    data[300] ^= 1
+    it.kit.filesystem.write_file("/rotten", bytes(data))
+    it.kit.filesystem.write_file("/tampered", bytes(data[:-32]) + hashlib.sha256(data[:-32]).digest())
+    for path, error in (("/rotten", DamageError), ("/tampered", SealBroken)):
+        with pytest.raises(error):
+            NodeStore.restore(path, NEW_ROOT, keys=it.kit.keys, filesystem=it.kit.filesystem)
+
+
+def test_a_store_is_never_restored_over() -> None:
+    """Fails when the marker of the root is not looked for."""
+    it = enrolled()
+    it.kit.store.backup(BACKUP)
+    digest = it.cluster.digest()
+    it.kit.store.close()
+    with pytest.raises(MisuseError) as caught:
+        NodeStore.restore(BACKUP, ROOT, keys=it.kit.keys, filesystem=it.kit.filesystem)
+    assert caught.value.reason == "root_taken"
+    it.kit.open()
+    assert it.cluster.digest() == digest
+
+
+def test_a_file_that_is_there_is_never_written_over() -> None:
+    it = enrolled()
+    it.kit.store.backup(BACKUP)
+    with pytest.raises(MisuseError) as caught:
+        it.kit.store.backup(BACKUP)
+    assert caught.value.reason == "exists"
+
+
+def test_floors_are_those_of_the_backup_and_do_not_fall() -> None:
+    """Fails when the backup's floors are not raised: here the documents that showed them are gone."""
+    it = furnished()
+    it.cluster.activate(it.fabric.routes([("node-1", [])]))
+    it.kit.store.backup(BACKUP)
+    floors = it.cluster.known_floors()
+    again = restore(it).cluster(CLUSTER).known_floors()
+    assert again[:2] + again[3:5] == floors[:2] + floors[3:5]
+    assert again.time[0] >= floors.time[0] and again.time[1] >= floors.time[1]
+
+
+def test_what_survives_of_the_old_root_raises_the_floors() -> None:
+    """Fails when the survivor's witness is not read, or not taken for the maximum."""
+    it = furnished()
+    it.kit.store.backup(BACKUP)
+    it.cluster.activate(it.fabric.routes([("node-1", [])]))
+    it.cluster.trust.update(it.fabric.next_bundle())
+    it.kit.store.close()
+    for path in names(it.kit.filesystem, f"{FOLDER}/journal/"):
+        write_file(it.kit.filesystem, path, b"gone")
+    cluster = restore(it, survivor=ROOT).cluster(CLUSTER)
+    floors = cluster.known_floors()
+    assert floors.bundle[0] == 2
+    assert {name: version for name, _generation, version, _said in floors.scopes}["routes"] == 2
+    assert cluster.status()["trust"]["bundle_version"] == 1
+    assert cluster.status()["fail_closed"] is None
+    assert cluster.restore_request().minimum_bundle_version == 2
+
+
+def test_a_survivor_that_cannot_be_read_hinders_nothing() -> None:
+    it = furnished()
+    it.kit.store.backup(BACKUP)
+    it.kit.store.close()
+    write_file(it.kit.filesystem, f"{FOLDER}/WITNESS", bytes(8192))
+    assert restore(it, survivor=ROOT).clusters()
+
+
+def test_a_revoked_identity_stays_revoked_over_a_restore() -> None:
+    """Fails when a restored identity is not judged by the bundle."""
+    from rap_projections.documents import Revocation, RevocationKind
+
+    it = enrolled()
+    entry = Revocation(RevocationKind.IDENTITY, "node:node-1", (), None)
+    it.cluster.trust.update(it.fabric.next_bundle(revocations=(entry,)))
+    other = restored(it)
+    assert other.cluster.identity.status().enrollment.value == "revoked"
+
+
+def test_a_damaged_cluster_is_left_out_and_named() -> None:
+    it = enrolled()
+    it.kit.wound("trust-flip")
+    from rap_projections.testing import Fabric
+
+    it.kit.join(Fabric("other"))
+    receipt = it.kit.store.backup(BACKUP)
+    assert (receipt.clusters, receipt.left_out) == (("other",), {CLUSTER: "trust_damaged"})
+
+
+def test_where_nothing_is_sound_nothing_is_written() -> None:
+    it = enrolled()
+    it.kit.wound("trust-flip")
+    with pytest.raises(DamageError):
+        it.kit.store.backup(BACKUP)
+    with pytest.raises(FileNotFoundError):
+        it.kit.filesystem.read_file(BACKUP, 1)
+
+
+def test_a_power_cut_leaves_a_whole_backup_or_none() -> None:
+    for at in count():
+        it = furnished()
+        it.kit.filesystem.crash_after(at)
+        finished = True
+        try:
+            it.kit.store.backup(BACKUP)
+        except SimulatedCrash:
+            finished = False
+        it.kit.filesystem = it.kit.filesystem.crash()
+        try:
+            it.kit.filesystem.read_file(BACKUP, 1)
+        except FileNotFoundError:
+            assert not finished
+            it.kit.clock.reboot()
+            it.kit.open().backup(BACKUP)
+        assert restore(it).clusters()
+        if finished:
+            return
+
+
+def test_a_restore_that_a_power_cut_ended_anywhere_is_no_store_and_can_be_repeated() -> None:
+    """Fails when the store's marker is written before its clusters."""
+    made = enrolled()
+    made.kit.store.backup(BACKUP)
+    made.kit.store.close()
+    sound = made.kit.filesystem.image()
+    outcomes = set()
+    for at in range(0, 2000, 11):
+        made.kit.filesystem = sound.image()
+        made.kit.filesystem.crash_after(at)
+        try:
+            restore(made).close()
+            finished = True
+        except SimulatedCrash:
+            finished = False
+        made.kit.filesystem = made.kit.filesystem.crash()
+        try:
+            store = NodeStore.open(
+                NEW_ROOT, keys=made.kit.keys, clock=made.kit.clock, filesystem=made.kit.filesystem, background=False
+            )
+        except NoSuchStore:
+            store = restore(made)
+            outcomes.add("repeated")
+        else:
+            outcomes.add("there")
+        assert store.cluster(CLUSTER).status()["trust"]["restore_state"] == "restored-not-validated", at
+        assert store.unopened == {}
+        store.close()
+        if finished:
+            break
+    assert finished and outcomes == {"repeated", "there"}
+
+
+def test_errors_show_no_key() -> None:
+    it = enrolled()
+    it.kit.store.backup(BACKUP, recipient=RECIPIENT)
+    errors = []
+    for options in ({}, {"recovery": bytes(32)}, {"keys": other_keys(), "recovery": RECOVERY}):
+        with pytest.raises(StateStoreError) as caught:
+            restore(it, **options)
+        errors.append(str(caught.value) + repr(caught.value))
+    for secret in (RECOVERY, it.kit.keys.key_encryption_key()):
+        assert not any(text.decode("latin-1") in error for error in errors for text in spelled(secret))
