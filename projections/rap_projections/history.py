@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from rap_journal.errors import MisuseError, NoSuchRecord, NoSuchStore
 from rap_journal.filesystem import Directory, FileSystem
@@ -29,6 +29,7 @@ from rap_journal.reader import Horizon, JournalReader
 from rap_journal.records import Record
 from rap_journal.sealed_store import load_document
 from rap_journal.values import ClassSpec, ClusterId
+from rap_journal.witness import open_slot
 from rap_projections.cluster_view import ClusterView, view_of
 from rap_projections.document_shelf import DocumentShelf
 from rap_projections.event_kinds import SNAPSHOTS
@@ -153,6 +154,20 @@ class ClusterHistory:
         """The content of a kept document's file."""
         keys = self._reader.keys
         return load_document(self._reader.folders, spec, file_id, journal_id=keys.marker.journal_id, keys=keys.ring)
+
+    @property
+    def journal_id(self) -> bytes:
+        """The id of the journal, 16 bytes."""
+        return self._reader.keys.marker.journal_id
+
+    @property
+    def incarnation(self) -> bytes:
+        """The opening that the witness saw last, 16 bytes."""
+        return self._reader.slot.point.incarnation
+
+    def witnessed_floors(self) -> Any:
+        """The floors that the witness knows. Raises `SealBroken` where it was tampered with."""
+        return open_slot(self._reader.slot, self._reader.keys.ring).floors
 
     def refresh(self, *, live: bool) -> None:
         """Move the horizon to what is durable now."""

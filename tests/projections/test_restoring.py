@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from itertools import count
 
 import pytest
 
@@ -68,67 +67,10 @@ def test_no_cache_and_no_private_key_is_in_a_backup() -> None:
     assert other.cluster.status()["telemetry_waiting"] == 0
 
 
-def permitted() -> Ready:
-    """A store whose cluster lets private keys be backed up; the operator does, too."""
-    from rap_projections.policy import HIGH_RISK_OPERATIONS, Policy
-
-    it = ready(policy=Policy(high_risk_operations=(*HIGH_RISK_OPERATIONS, "back_up_keys")))
-    it.fabric.issued_at_s += 60
-    it.cluster.activate(it.fabric.policy(high_risk_operations=("back_up_keys",)))
-    request = it.cluster.identity.request(node_id="node-1", membership_id="m-1")
-    it.cluster.identity.enroll(certificate=it.fabric.certificate(request))
-    return it
-
-
-def test_private_keys_go_along_where_policy_and_caller_say_so() -> None:
-    it = permitted()
-    receipt = it.kit.store.backup(BACKUP, private_keys=True)
-    assert receipt.holds_keys
-    cluster = restore(it).cluster(CLUSTER)
-    assert cluster.identity.status().enrollment.value == "enrolled"
-    assert cluster.status()["fail_closed"] is None
-
-
-def test_without_being_asked_no_private_key_goes_along() -> None:
-    """Fails when `private_keys` is on by default."""
-    it = permitted()
-    assert not it.kit.store.backup(BACKUP).holds_keys
-    assert restore(it).cluster(CLUSTER).identity.status().enrollment.value == "lost"
-
-
-def test_private_keys_stay_where_the_policy_does_not_list_it() -> None:
-    """Fails when the gate is not asked for private keys; then nothing may be written either."""
-    it = enrolled()
-    with pytest.raises(NotAllowed):
-        it.kit.store.backup(BACKUP, private_keys=True)
-    with pytest.raises(FileNotFoundError):
-        it.kit.filesystem.read_file(BACKUP, 1)
-
-
 def spelled(secret: bytes) -> list[bytes]:
     """Ways in which a secret might stand in a file."""
     return [secret, secret.hex().encode(), secret.hex().upper().encode(), base64.b64encode(secret)[:-4], base64.urlsafe_b64encode(secret)[:-4],
             base64.b85encode(secret), secret[::-1]]  # fmt: skip
-
-
-@pytest.mark.parametrize("private_keys", [False, True])
-def test_no_secret_stands_in_a_backup_or_in_what_is_said_of_it(private_keys: bool) -> None:
-    it = permitted()
-    core = it.cluster._core
-    view = it.cluster.view().identity
-    assert view.key is not None
-    from rap_journal.sealing import Purpose
-    from rap_projections.event_kinds import IDENTITY
-
-    sealed = core.load(IDENTITY, bytes.fromhex(view.key.reference.removeprefix("sealed:")), purpose=Purpose.IDENTITY)
-    secrets = [sealed, sealed[20:60], it.kit.keys.key_encryption_key(), core._unlocked.keys.ring._data_key(1)]
-    secrets.append(it.kit.store.agent.backup_seed(it.kit.store._folders.store_id))
-    receipt = it.kit.store.backup(BACKUP, private_keys=private_keys, recipient=RECIPIENT)
-    said = repr(receipt).encode() + repr(it.kit.store.report()).encode()
-    data = it.kit.filesystem.read_file(BACKUP, 1 << 20)
-    for secret in secrets:
-        assert [text for text in spelled(secret) if text in data or text in said] == []
-    assert CLUSTER.encode() not in data and b"node-1" not in data
 
 
 def test_a_recipient_restores_on_another_machine_with_the_fingerprint() -> None:
@@ -217,14 +159,6 @@ def test_a_store_is_never_restored_over() -> None:
     assert it.cluster.digest() == digest
 
 
-def test_a_file_that_is_there_is_never_written_over() -> None:
-    it = enrolled()
-    it.kit.store.backup(BACKUP)
-    with pytest.raises(MisuseError) as caught:
-        it.kit.store.backup(BACKUP)
-    assert caught.value.reason == "exists"
-
-
 def test_floors_are_those_of_the_backup_and_do_not_fall() -> None:
     """Fails when the backup's floors are not raised: here the documents that showed them are gone."""
     it = furnished()
@@ -271,46 +205,6 @@ def test_a_revoked_identity_stays_revoked_over_a_restore() -> None:
     it.cluster.trust.update(it.fabric.next_bundle(revocations=(entry,)))
     other = restored(it)
     assert other.cluster.identity.status().enrollment.value == "revoked"
-
-
-def test_a_damaged_cluster_is_left_out_and_named() -> None:
-    it = enrolled()
-    it.kit.wound("trust-flip")
-    from rap_projections.testing import Fabric
-
-    it.kit.join(Fabric("other"))
-    receipt = it.kit.store.backup(BACKUP)
-    assert (receipt.clusters, receipt.left_out) == (("other",), {CLUSTER: "trust_damaged"})
-
-
-def test_where_nothing_is_sound_nothing_is_written() -> None:
-    it = enrolled()
-    it.kit.wound("trust-flip")
-    with pytest.raises(DamageError):
-        it.kit.store.backup(BACKUP)
-    with pytest.raises(FileNotFoundError):
-        it.kit.filesystem.read_file(BACKUP, 1)
-
-
-def test_a_power_cut_leaves_a_whole_backup_or_none() -> None:
-    for at in count():
-        it = furnished()
-        it.kit.filesystem.crash_after(at)
-        finished = True
-        try:
-            it.kit.store.backup(BACKUP)
-        except SimulatedCrash:
-            finished = False
-        it.kit.filesystem = it.kit.filesystem.crash()
-        try:
-            it.kit.filesystem.read_file(BACKUP, 1)
-        except FileNotFoundError:
-            assert not finished
-            it.kit.clock.reboot()
-            it.kit.open().backup(BACKUP)
-        assert restore(it).clusters()
-        if finished:
-            return
 
 
 def test_a_restore_that_a_power_cut_ended_anywhere_is_no_store_and_can_be_repeated() -> None:

@@ -236,6 +236,28 @@ def _add_fabric(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def _add_backup(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--recipient", metavar="HEX", help="X25519 public key of whoever restores (default: the store's own key)")
+    parser.add_argument(
+        "--new-recovery-key",
+        metavar="FILE",
+        help="make a recovery key in FILE (0600), and seal to that: keep it away from the backup",
+    )
+
+
+def _add_restore(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="the backup")
+    parser.add_argument(
+        "--recovery-key", metavar="FILE", help="the recovery key, 32 bytes (default: the store's own key opens it)"
+    )
+    parser.add_argument(
+        "--expect",
+        metavar="HEX",
+        help="backup fingerprint of the store, or SHA-256 of FILE; not needed with that store's key file",
+    )
+    parser.add_argument("--survivor", metavar="ROOT", help="what is left of the old store: floors that it knows are kept")
+
+
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r:.40} is not a whole number of 1 or more")
@@ -287,6 +309,20 @@ COMMANDS = (
     Command(
         "init", "set it up, move it", "make an empty store and its key file",
         "init -D ./node --key-file ./node.key", _add_nothing, _IN_COMMANDS + "init",
+        {
+            "cluster": "",
+            "root": f"the folder to make (default: ${ROOT_VARIABLE})",
+            "key_file": f"the key file to make, or to use where it is there (default: ${KEY_FILE_VARIABLE})",
+        },
+    ),
+    Command(
+        "backup", "set it up, move it", "one sealed file with what a restore needs",
+        "backup -O node.backup --new-recovery-key recovery.key", _add_backup, _IN_COMMANDS + "backup",
+        {"cluster": "", "out_file": "the file to make (0600)"},
+    ),
+    Command(
+        "restore", "set it up, move it", "make a new store from a backup",
+        "restore node.backup -D ./new --key-file ./new.key", _add_restore, _IN_COMMANDS + "restore",
         {
             "cluster": "",
             "root": f"the folder to make (default: ${ROOT_VARIABLE})",

@@ -33,7 +33,7 @@ from rap_tools.session import Session, find_root
 INTERRUPTED = 130
 """What shells give for a command that Ctrl-C ended."""
 
-WRITES_ITS_OWN_FILE = ("fabric", "demo")
+WRITES_ITS_OWN_FILE = ("fabric", "demo", "backup")
 """Commands for which -O names the document, or which print by themselves."""
 
 

@@ -155,6 +155,10 @@ class StoreReading:
         with naming_damage(AGENT_NAME):
             return self._stack.enter_context(FrameReader.open(self._root.directory(AGENT), AGENT_CLASSES, live=self.is_live))
 
+    def keys(self) -> KeyProvider:
+        """The key provider. Raises `KeyUnavailable` where none is at hand."""
+        return self._require_keys()
+
     def close(self) -> None:
         """Let go of all files."""
         self._stack.close()

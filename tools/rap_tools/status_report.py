@@ -73,7 +73,7 @@ def report_agent(store: StoreReading) -> dict[str, Any]:
     the key."""
     if not store.has_keys:
         return dict.fromkeys(_AGENT_FIELDS, SEALED)
-    agent = _fold_agent(store)
+    agent = agent_view(store)
     opened, closed = agent.opened, agent.closed
     return {
         "install_id": agent.install_id,
@@ -168,7 +168,8 @@ def _now(state: FoldedState, clock: Clock) -> Now:
     return now._replace(trusted_s=trust.trusted_s(health.used_s(now, clock.boot_id())))
 
 
-def _fold_agent(store: StoreReading) -> AgentView:
+def agent_view(store: StoreReading) -> AgentView:
+    """The agent's own state, folded from its journal. Raises as `StoreReading.agent_reader`."""
     reader = store.agent_reader()
     checkpoint = reader.checkpoint_before(AGENT, reader.horizon.lsn)
     state = FoldedState(AGENT_FOLDS, _NoDocuments())

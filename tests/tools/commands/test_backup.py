@@ -1,0 +1,51 @@
+"""`rap-state backup`: one file, beside a live agent or without one, and whom it is for."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from rap_journal.backup_files import decode_backup, public_recovery_key, unseal_backup
+from rap_projections.backup_content import read_content
+from tests.tools.command import Disk, all_bytes, make_store
+
+
+def test_the_file_holds_the_cluster_and_the_store_is_left_alone(lab: Disk, tmp_path: Path) -> None:
+    before, target, key = all_bytes(lab.root), tmp_path / "b", tmp_path / "recovery.key"
+    result = lab.rap_state("backup", "-O", str(target), "--new-recovery-key", str(key), "-o", "json")
+    assert (result.code, result.err) == (0, "")
+    assert all_bytes(lab.root) == before
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (target, key)] == [0o600, 0o600]
+    file = decode_backup(target.read_bytes(), "b")
+    assert result.json()["recipient"] == public_recovery_key(key.read_bytes()).hex() == file.recipient.hex()
+    assert result.json()["sha256"] == file.sha256.hex()
+    (saved,) = read_content(unseal_backup(file, key.read_bytes())).clusters
+    assert (saved.cluster_id, len(saved.snapshots) > 0, saved.lsn) == (
+        "lab",
+        True,
+        lab.rap_state("status", "-o", "json").json()["horizon"],
+    )
+    assert key.read_bytes().hex() not in result.out and lab.key_file.read_bytes().hex() not in result.out
+
+
+def test_it_is_taken_beside_a_live_agent_and_is_the_same_store_s(tmp_path: Path) -> None:
+    disk = make_store(tmp_path)
+    with disk.open(seed=5) as store:
+        result = disk.rap_state("backup", "-O", str(tmp_path / "b"), "-o", "json")
+        assert result.code == 0
+        assert result.json()["fingerprint"] == store.report()["backup_fingerprint"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("-O", "{root}/b"), ("-O", "{there}"), ("-O", "{new}", "--recipient", "xy"), ("-O", "{new}", "--recipient", "00" * 32),
+     ("-O", "{new}", "--recipient", "00" * 32, "--new-recovery-key", "{key}"), ("-O", "{new}", "--new-recovery-key", "{there}")],
+    ids=["no file", "inside the store", "taken", "no hex", "a weak key", "two", "a key that is there"],
+)  # fmt: skip
+def test_a_call_that_cannot_be_right_writes_nothing(lab: Disk, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    there = tmp_path / "there"
+    there.write_bytes(b"mine")
+    places = {"root": lab.root, "there": there, "new": tmp_path / "new", "key": tmp_path / "key"}
+    result = lab.rap_state("backup", *[argument.format(**places) for argument in arguments])
+    assert (result.code, result.out) == (2, "")
+    assert there.read_bytes() == b"mine" and not (tmp_path / "new").exists() and not (tmp_path / "key").exists()

@@ -1,0 +1,52 @@
+"""`rap-state restore`: a new store from a backup, and never over one that is there."""
+
+from pathlib import Path
+
+from rap_projections import NodeStore, Operation
+from rap_projections.keys import FileKeyProvider
+from tests.tools.command import Disk, all_bytes, rap_state
+
+
+def backed_up(lab: Disk, tmp_path: Path) -> str:
+    result = lab.rap_state("backup", "-O", str(tmp_path / "b"), "--new-recovery-key", str(tmp_path / "r.key"), "-o", "json")
+    return str(result.json()["fingerprint"])
+
+
+def test_another_machine_restores_with_recovery_key_and_fingerprint(lab: Disk, tmp_path: Path) -> None:
+    fingerprint = backed_up(lab, tmp_path)
+    place = ("-D", str(tmp_path / "new"), "--key-file", str(tmp_path / "new.key"))
+    result = rap_state("restore", str(tmp_path / "b"), *place, "--recovery-key", str(tmp_path / "r.key"), "--expect", fingerprint)
+    assert (result.code, result.err) == (0, "")
+    assert "not validated" in result.out
+    with NodeStore.open(tmp_path / "new", keys=FileKeyProvider(tmp_path / "new.key"), background=False) as store:
+        assert store.cluster("lab").allows(Operation.RESOLVE_SECRET).reason == "not_validated"
+    assert rap_state("verify", "-D", str(tmp_path / "new")).code == 0
+    before = all_bytes(tmp_path / "new")
+    again = rap_state("restore", str(tmp_path / "b"), *place, "--recovery-key", str(tmp_path / "r.key"), "--expect", fingerprint)
+    assert again.code == 2
+    assert all_bytes(tmp_path / "new") == before
+
+
+def test_the_same_key_file_needs_neither(lab: Disk, tmp_path: Path) -> None:
+    lab.rap_state("backup", "-O", str(tmp_path / "b"))
+    place = ("-D", str(tmp_path / "new"), "--key-file", str(lab.key_file))
+    result = rap_state("restore", str(tmp_path / "b"), *place, "--survivor", str(lab.root), "-o", "json")
+    assert (result.code, result.json()["clusters"]) == (0, ["lab"])
+
+
+def test_exit_codes_tell_what_is_wrong(lab: Disk, tmp_path: Path) -> None:
+    fingerprint = backed_up(lab, tmp_path)
+    data = (tmp_path / "b").read_bytes()
+    (tmp_path / "rotten").write_bytes(data[:300] + bytes([data[300] ^ 1]) + data[301:])
+
+    def code(*arguments: str, file: str = "b") -> int:
+        place = ("-D", str(tmp_path / "new"), "--key-file", str(tmp_path / "new.key"))
+        return rap_state("restore", str(tmp_path / file), *place, *arguments).code
+
+    recovery = ("--recovery-key", str(tmp_path / "r.key"))
+    assert code(*recovery, "--expect", "00" * 32) == 1
+    assert code(*recovery, "--expect", fingerprint, file="rotten") == 8
+    assert code("--recovery-key", str(tmp_path / "absent"), "--expect", fingerprint) == 11
+    assert code("--recovery-key", str(lab.key_file), "--expect", fingerprint) == 11
+    assert code(*recovery, "--expect", fingerprint, file="missing") == 12
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,50 @@
+"""`rap-state restore`: makes a new store from a backup.
+
+Under `-o json` an object of format `rap-state-restore`: `root`, `key_file` and `clusters`.
+
+Rules this file keeps:
+
+- Only a new root is made; a store that is there is refused.
+- Every cluster in it is "restored, not validated", and stays so here: the request that a ticket answers names the opening, so that the
+  agent asks for it.
+
+Example::
+
+    rap-state restore /mnt/backups/node-17 -D ./node --key-file ./node.key --recovery-key ./recovery.key --expect HEX
+"""
+
+from pathlib import Path
+
+from rap_journal.errors import MisuseError
+from rap_projections.keys import FileKeyProvider
+from rap_projections.store import NodeStore
+from rap_tools.exit_codes import ExitCode
+from rap_tools.json_output import head
+from rap_tools.session import Session
+
+
+def run(session: Session) -> int:
+    """Make the store."""
+    options = session.options
+    root, key_file = Path(session.root()).absolute(), session.key_file
+    if key_file is None:
+        raise MisuseError(
+            "a new store needs a key file, kept outside of it; nothing was made. Give --key-file FILE.", reason="no_key_file"
+        )
+    if not root.parent.is_dir():
+        raise MisuseError(f"there is no folder {root.parent} to make {root.name} in; nothing was made.", reason="no_parent")
+    recovery = FileKeyProvider(Path(options.recovery_key).absolute()).key_encryption_key() if options.recovery_key else None
+    store = NodeStore.restore(
+        Path(options.file).absolute(), root, keys=FileKeyProvider(Path(key_file).absolute()), recovery=recovery, expect=options.expect,
+        survivor=Path(options.survivor).absolute() if options.survivor else None, background=False,
+    )  # fmt: skip
+    with store:
+        clusters = [cluster.id for cluster in store.clusters()]
+    if not session.is_text:
+        session.json().document(head("rap-state-restore", None, None, root=str(root), key_file=key_file, clusters=clusters))
+        return ExitCode.DONE
+    text = session.text()
+    text.line((f"made {root}", "bold green"), f"  clusters: {', '.join(clusters) or 'none'}")
+    text.line("All of them are restored and not validated: reads work, high-risk operations wait for the control plane's ticket.")
+    text.line("next: start the agent; it asks with restore_request() and hands the answer to validate_restore().")
+    return ExitCode.DONE
