@@ -195,7 +195,15 @@ def test_table_of_rules_lists_rules_and_reasons_in_the_order_of_the_code() -> No
     rows = re.findall(r"^\| ([a-z]+) \| ((?:`[a-z_]+`(?:, )?)+) \|", section, re.MULTILINE)
     assert tuple(rule for rule, _ in rows) == RULES
     listed = {rule: set(re.findall("`([a-z_]+)`", reasons)) for rule, reasons in rows}
-    elsewhere = {"version_gap", "wrong_base", "wrong_key", "wrong_artifact", "ticket_mismatch", "bundle_too_old", *CERTIFICATE_REASONS}
+    elsewhere = {
+        "version_gap",
+        "wrong_base",
+        "wrong_key",
+        "wrong_artifact",
+        "ticket_mismatch",
+        "bundle_too_old",
+        *CERTIFICATE_REASONS,
+    }
     by_rule = {rule: {kind.word for kind in RefusedError.__subclasses__() if kind.rule == rule} - elsewhere for rule in RULES}
     assert listed == by_rule
 

@@ -105,6 +105,14 @@ def test_golden_files_are_what_the_issuer_makes_today() -> None:
 
 def test_every_reason_that_a_document_can_get_has_a_golden_document() -> None:
     """But for the size, which would take megabytes, and for reasons that are no verdict on a document by itself."""
-    without = {"too_large", "wrong_base", "wrong_key", "wrong_artifact", "ticket_mismatch", "bundle_too_old", *CERTIFICATE_REASONS}
+    without = {
+        "too_large",
+        "wrong_base",
+        "wrong_key",
+        "wrong_artifact",
+        "ticket_mismatch",
+        "bundle_too_old",
+        *CERTIFICATE_REASONS,
+    }
     seen = {entry["verdict"].get("reason") for entry in ENTRIES} - {None}
     assert seen == {kind.word for kind in RefusedError.__subclasses__()} - without

@@ -120,7 +120,8 @@ def certificate_uncertain(gate: Gate) -> None:
 
 
 OBSTACLES: tuple[Callable[[Gate], None], ...] = (
-    fail_closed, not_validated, identity_revoked, reenroll, no_snapshot, fallen_back, below_floor, snapshot_expired, policy, deadline, certificate_expired,
+    fail_closed, not_validated, identity_revoked, reenroll, no_snapshot, fallen_back, below_floor, snapshot_expired, policy, deadline,
+    certificate_expired,
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from rap_projections import NodeStore, Operation
 from rap_projections.refusals import NotAllowed, NotValidated, WrongFingerprint
 from rap_projections.testing.memory_store import ROOT
 from tests.projections.restore_kit import BACKUP, NEW_ROOT, enrolled, other_keys, restore, restored
-from tests.projections.store_kit import CLUSTER, FOLDER, Ready, furnished, names, ready, write_file
+from tests.projections.store_kit import CLUSTER, FOLDER, Ready, files, folder, furnished, names, ready, write_file
 
 RECOVERY = bytes(range(100, 132))
 RECIPIENT = public_recovery_key(RECOVERY)
@@ -250,3 +250,25 @@ def test_errors_show_no_key() -> None:
         errors.append(str(caught.value) + repr(caught.value))
     for secret in (RECOVERY, it.kit.keys.key_encryption_key()):
         assert not any(text.decode("latin-1") in error for error in errors for text in spelled(secret))
+
+
+def test_a_store_that_lost_its_marker_is_damage_and_no_half_restore() -> None:
+    """Fails when a restore takes every root without a marker for its own leavings: it would wipe a node's clusters."""
+    it = enrolled()
+    it.kit.store.backup(BACKUP)
+    it.kit.store.close()
+    folder(it.kit.filesystem, "").unlink("MARKER")
+    before = files(it.kit.filesystem)
+    with pytest.raises(DamageError):
+        NodeStore.restore(BACKUP, ROOT, keys=it.kit.keys, filesystem=it.kit.filesystem)
+    assert files(it.kit.filesystem) == before
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone() -> None:
+    it = enrolled()
+    it.kit.store.backup(BACKUP)
+    with it.kit.filesystem.open_root(NEW_ROOT, create=True) as root:
+        root.create("letter").close()
+        with pytest.raises(MisuseError):
+            restore(it)
+        assert set(root.names()) == {"LOCK", "letter"}

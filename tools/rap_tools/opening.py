@@ -155,7 +155,7 @@ class StoreReading:
         with naming_damage(AGENT_NAME):
             return self._stack.enter_context(FrameReader.open(self._root.directory(AGENT), AGENT_CLASSES, live=self.is_live))
 
-    def keys(self) -> KeyProvider:
+    def require_keys(self) -> KeyProvider:
         """The key provider. Raises `KeyUnavailable` where none is at hand."""
         return self._require_keys()
 

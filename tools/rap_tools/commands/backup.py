@@ -37,7 +37,7 @@ def run(session: Session) -> int:
     """Take the backup."""
     path = _target(session)
     with session.open_store() as store:
-        keys = store.keys()
+        keys = store.require_keys()
         maker_seed = store.agent_reader().keys.ring.secret(Purpose.BACKUP, store.marker.store_id)
         maker = Maker(store.marker.store_id, keys, maker_seed, OsFileSystem(), session.clock.now().wall_us, secrets.token_bytes)
         sources, left_out = _sources(store)
