@@ -170,15 +170,12 @@ def test_a_revoked_certificate_is_refused() -> None:
     request = it.cluster.identity.request(node_id="node-17", membership_id="m-1")
     certificate = it.fabric.certificate(request)
     it.kit.store.leave(CLUSTER, reason="again")
-    revoking = Fabric(CLUSTER, revocations=())
-    bundle = revoking.revoke(RevocationKind.CERTIFICATE, hashlib.sha256(certificate).digest())
-    assert bundle
-    fabric = Fabric(CLUSTER, revocations=revoking.draft.revocations)
-    cluster = it.kit.join(fabric)
+    bundle = it.fabric.revoke(RevocationKind.CERTIFICATE, hashlib.sha256(certificate).digest())
+    cluster = it.kit.store.join(CLUSTER, bundle=bundle, expect=hashlib.sha256(bundle).hexdigest())
     again = cluster.identity.request(node_id="node-17", membership_id="m-1")
     with pytest.raises(Revoked):
         cluster.identity.enroll(certificate=certificate)
-    assert cluster.identity.enroll(certificate=fabric.certificate(again)).changed
+    assert cluster.identity.enroll(certificate=it.fabric.certificate(again)).changed
 
 
 def test_a_cluster_that_fails_closed_asks_for_nothing_and_takes_nothing() -> None:
