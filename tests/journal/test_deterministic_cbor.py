@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from rap_journal.deterministic_cbor import DEPTH_MAX, MalformedCbor, decode, decode_own, encode, encode_arrays
 from rap_journal.errors import MisuseError
+from tests.conftest import Tally
 from tests.shared_data import shared_data
 
 INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
@@ -381,7 +382,7 @@ def test_decode_own_lets_other_spellings_of_authenticated_bytes_through() -> Non
 # Vectors that others wrote
 
 
-def test_every_example_of_the_rfc_is_read_or_refused_as_the_reference_does() -> None:
+def test_every_example_of_the_rfc_is_read_or_refused_as_the_reference_does(tally: Tally) -> None:
     examples = json.loads(shared_data("cbor-vectors", "rfc7049-appendix_a.json").read_text())
     accepted = 0
     for each in examples:
@@ -391,6 +392,7 @@ def test_every_example_of_the_rfc_is_read_or_refused_as_the_reference_does() -> 
             assert "decoded" not in each or same(decode(data), each["decoded"]), each
         else:
             assert not_ours(each), each
+    tally("cbor-vectors/rfc7049-appendix_a.json", {"read": accepted, "refused": len(examples) - accepted})
     assert (len(examples), accepted) == (82, 35)
 
 
@@ -400,7 +402,7 @@ def not_ours(each: dict[str, Any]) -> bool:
     return not each["roundtrip"] or first >> 5 >= 6 or abs(each["decoded"]) >= 1 << 63
 
 
-def test_every_vector_of_the_working_group_is_read_or_refused_as_the_reference_does() -> None:
+def test_every_vector_of_the_working_group_is_read_or_refused_as_the_reference_does(tally: Tally) -> None:
     counted, accepted = 0, 0
     for path in sorted(shared_data("cbor-vectors", "cbor-wg").rglob("*.cbor")):
         for each in cbor2.loads(path.read_bytes(), max_depth=5000)["tests"]:
@@ -409,6 +411,7 @@ def test_every_vector_of_the_working_group_is_read_or_refused_as_the_reference_d
                 accepted += 1
                 assert each.get("roundtrip", True) and not each.get("fail", False), each["description"]
                 assert same(decode(each["encoded"]), each["decoded"]), each["description"]
+    tally("cbor-vectors/cbor-wg", {"read": accepted, "refused": counted - accepted})
     assert (counted, accepted) == (169, 48)
 
 
@@ -417,8 +420,9 @@ def seeds() -> list[Path]:
     return sorted(path for path in folder.glob("seeds-*/**/*") if path.is_file())
 
 
-def test_every_fuzz_seed_is_read_or_refused_as_the_reference_does() -> None:
+def test_every_fuzz_seed_is_read_or_refused_as_the_reference_does(tally: Tally) -> None:
     accepted = [path for path in seeds() if agrees_with_reference(path.read_bytes())]
+    tally("cbor-vectors/seeds", {"read": len(accepted), "refused": len(seeds()) - len(accepted)})
     assert (len(seeds()), len(accepted)) == (168, 78)
 
 

@@ -1,12 +1,13 @@
 """The key hierarchy: what it derives, what it seals, and that nothing moved or changed unseals."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from rap_journal import sealing
 from rap_journal.errors import KeyUnavailable
 from rap_journal.sealing import (
     KeyRing,
@@ -18,10 +19,14 @@ from rap_journal.sealing import (
     unwrap_key,
     wrap_key,
 )
+from tests.conftest import Tally
 from tests.shared_data import shared_data
 
 JOURNAL_ID = b"j" * 16
 SALT = b"s" * 32
+HKDF_BYTES_MAX = 255 * 32
+NONCE_BITS_MIN, NONCE_BITS_MAX = 64, 1024
+"""The library's bounds. The store's nonces have 96 bits."""
 
 
 def vectors(name: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -35,28 +40,59 @@ def ring() -> KeyRing:
     return KeyRing(JOURNAL_ID, {1: b"a" * 32, 2: b"b" * 32}, 2)
 
 
-def test_hkdf_agrees_with_all_50_valid_wycheproof_vectors_over_its_32_bytes() -> None:
-    # HKDF expands to a longer output by appending: what is asked for is a prefix of, or begins with, the 32 bytes used here.
-    valid = [test for _group, test in vectors("hkdf_sha256_test.json") if test["result"] == "valid"]
-    for test in valid:
+def test_hkdf_agrees_with_all_50_valid_wycheproof_vectors_over_its_32_bytes(tally: Tally) -> None:
+    """The other two ask for more bytes than HKDF can give, which `hkdf` cannot be asked for. Mutation: swap salt and info."""
+    counts: Counter[str] = Counter()
+    for _group, test in vectors("hkdf_sha256_test.json"):
+        if test["size"] > HKDF_BYTES_MAX:
+            assert test["result"] == "invalid"
+            counts["ask for more than HKDF gives"] += 1
+            continue
+        # HKDF expands to a longer output by appending: what is asked for is a prefix of, or begins with, the 32 bytes used here.
         ours = hkdf(bytes.fromhex(test["ikm"]), bytes.fromhex(test["salt"]), bytes.fromhex(test["info"]))
         length = min(len(ours), test["size"])
-        assert ours[:length] == bytes.fromhex(test["okm"])[:length], test["tcId"]
-    assert len(valid) == 50
+        assert (test["result"], ours[:length]) == ("valid", bytes.fromhex(test["okm"])[:length]), test["tcId"]
+        counts["valid"] += 1
+    tally("wycheproof/hkdf_sha256_test.json", counts)
+    assert counts == {"valid": 50, "ask for more than HKDF gives": 2}
 
 
-def test_the_cipher_agrees_with_all_37_wycheproof_vectors_of_its_key_and_nonce_length() -> None:
-    ours = [test for group, test in vectors("aes_gcm_test.json") if (group["keySize"], group["ivSize"]) == (256, 96)]
-    for test in ours:
+def test_seal_and_unseal_agree_with_all_189_wycheproof_vectors(
+    ring: KeyRing, monkeypatch: pytest.MonkeyPatch, tally: Tally
+) -> None:
+    """With the vector's key and nonce where the store has a derived key and zero: of any size, though the store has one of each."""
+    counts: Counter[str] = Counter()
+    for group, test in vectors("aes_gcm_test.json"):
         key, nonce, associated, message = (bytes.fromhex(test[name]) for name in ("key", "iv", "aad", "msg"))
+        monkeypatch.setattr(sealing, "hkdf", lambda *_inputs, key=key: key)
+        monkeypatch.setattr(sealing, "_ONE_USE_NONCE", nonce)
         sealed = bytes.fromhex(test["ct"] + test["tag"])
-        if test["result"] == "valid":
-            assert AESGCM(key).encrypt(nonce, message, associated) == sealed
-            assert AESGCM(key).decrypt(nonce, sealed, associated) == message
-        else:
-            with pytest.raises(InvalidTag):
-                AESGCM(key).decrypt(nonce, sealed, associated)
-    assert len(ours) == 37
+        size = "256-bit key, 96-bit nonce" if (group["keySize"], group["ivSize"]) == (256, 96) else "other sizes"
+        if not NONCE_BITS_MIN <= group["ivSize"] <= NONCE_BITS_MAX:
+            for call, content in ((ring.seal, message), (ring.unseal, sealed)):
+                with pytest.raises(ValueError, match="Nonce must be between 8 and 128 bytes"):
+                    call(Purpose.DOCUMENT, 1, SALT, associated, content)
+            counts["refused for the size of the nonce"] += 1
+            continue
+        assert verdict(ring, associated, message, sealed) == test["result"], test["tcId"]
+        counts[f"{test['result']} ({size})"] += 1
+    tally("wycheproof/aes_gcm_test.json", counts)
+    assert counts == {
+        "valid (256-bit key, 96-bit nonce)": 21,
+        "invalid (256-bit key, 96-bit nonce)": 16,
+        "valid (other sizes)": 98,
+        "invalid (other sizes)": 33,
+        "refused for the size of the nonce": 21,
+    }
+
+
+def verdict(ring: KeyRing, associated: bytes, message: bytes, sealed: bytes) -> str:
+    """ "valid" where `sealed` unseals to the message and is what sealing it gives."""
+    try:
+        unsealed = ring.unseal(Purpose.DOCUMENT, 1, SALT, associated, sealed)
+    except SealBroken:
+        return "invalid"
+    return "valid" if (unsealed, ring.seal(Purpose.DOCUMENT, 1, SALT, associated, message)) == (message, sealed) else "differs"
 
 
 def test_what_was_sealed_unseals(ring: KeyRing) -> None:

@@ -22,8 +22,11 @@ from rap_projections.cose import (
     signature_input,
     verify_signature,
 )
+from rap_projections.documents import DocumentType
 from rap_projections.refusals import BadSignature, Malformed, RefusedError, TooLarge, UnsupportedAlgorithm
+from rap_projections.signed_document import open_document
 from rap_projections.testing.issuing import issuer_key
+from tests.conftest import Tally
 from tests.projections.documents_support import refused
 from tests.shared_data import shared_data
 
@@ -36,7 +39,7 @@ SIZE_MAX = 1 << 16
 
 def vectors() -> list[tuple[str, dict[str, Any]]]:
     folder = shared_data("cose-wg")
-    return [(str(path.relative_to(folder)), json.loads(path.read_text())) for path in sorted(folder.glob("*/*.json"))]
+    return [(str(path.relative_to(folder)), json.loads(path.read_text())) for path in sorted(folder.rglob("*.json"))]
 
 
 def judge(vector: dict[str, Any]) -> str:
@@ -69,7 +72,8 @@ def is_signed(vector: dict[str, Any]) -> bool:
     return "sign0" in vector["input"] or "sign" in vector["input"]
 
 
-def test_ietf_vectors_with_ed25519_verify_and_all_others_are_refused_by_type() -> None:
+def test_ietf_vectors_with_ed25519_verify_and_all_others_are_refused_by_type(tally: Tally) -> None:
+    folders: dict[str, Counter[str]] = {}
     counts: Counter[tuple[str, str]] = Counter()
     for name, vector in vectors():
         verdict = judge(vector)
@@ -81,6 +85,9 @@ def test_ietf_vectors_with_ed25519_verify_and_all_others_are_refused_by_type() -
             # An untagged COSE_Encrypt has the form of a COSE_Sign; its algorithms tell them apart.
             assert verdict == ("unsupported_algorithm" if name == "enveloped-tests/env-pass-03.json" else "malformed"), name
         counts["signed" if is_signed(vector) else "encrypted or MACed", verdict] += 1
+        folders.setdefault(name.split("/")[0], Counter())[verdict] += 1
+    for folder, verdicts in folders.items():
+        tally(f"cose-wg/{folder}", verdicts)
     assert counts == {
         ("signed", "verified"): 4,
         ("signed", "unsupported_algorithm"): 22,
@@ -88,6 +95,33 @@ def test_ietf_vectors_with_ed25519_verify_and_all_others_are_refused_by_type() -
         ("encrypted or MACed", "malformed"): 61,
         ("encrypted or MACed", "unsupported_algorithm"): 1,
     }
+
+
+def test_no_ietf_vector_passes_for_a_document(tally: Tally) -> None:
+    """Mutation: let a document have other headers, or none."""
+    everything = [(bytes.fromhex(vector["output"]["cbor"]), kind) for _, vector in vectors() for kind in DocumentType]
+    counts = Counter(str(refused(open_document, data, kind).reason) for data, kind in everything)
+    tally("cose-wg, opened as each of the 6 types of document", counts)
+    assert counts == {"malformed": 6 * 90}
+
+
+def test_eddsa_vector_is_refused_with_any_bit_changed_that_is_signed(tally: Tally) -> None:
+    """The set has no forged vector for Ed25519, so its plain one is forged here. Mutation: leave anything unsigned.
+
+    Only the unprotected header, a hint for the kid, may change: no signature covers it.
+    """
+    name, vector = next(it for it in vectors() if it[0] == "eddsa-examples/eddsa-sig-01.json")
+    data = bytes.fromhex(vector["output"]["cbor"])
+    unprotected = data.index(bytes.fromhex("a104423131"))
+    counts: Counter[str] = Counter()
+    for bit in range(8 * len(data)):
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        verdict = judge(vector | {"output": {"cbor": changed.hex()}})
+        assert verdict != "verified" or unprotected <= bit // 8 < unprotected + 5, bit
+        counts[verdict] += 1
+    tally(f"cose-wg/{name}, one bit changed", counts)
+    assert counts == {"bad_signature": 683, "malformed": 90, "unsupported_algorithm": 6, "verified": 21}
 
 
 def test_signature_input_is_that_of_every_signed_ietf_vector() -> None:

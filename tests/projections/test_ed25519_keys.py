@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rap_projections.ed25519_keys import SMALL_ORDER_Y, check_public_key, key_id, verify_ed25519
 from rap_projections.refusals import BadSchema, BadSignature
+from tests.conftest import Tally
 from tests.projections.documents_support import refused
 from tests.shared_data import shared_data
 
@@ -41,7 +42,7 @@ def encoded(y: int, sign: int = 0) -> bytes:
     return (y | sign << 255).to_bytes(32, "little")
 
 
-def test_wycheproof_signatures_get_the_verdict_of_the_vectors() -> None:
+def test_wycheproof_signatures_get_the_verdict_of_the_vectors(tally: Tally) -> None:
     counts: Counter[str] = Counter()
     for group in json.loads(shared_data("wycheproof", "ed25519_test.json").read_text())["testGroups"]:
         key = bytes.fromhex(group["publicKey"]["pk"])
@@ -54,6 +55,7 @@ def test_wycheproof_signatures_get_the_verdict_of_the_vectors() -> None:
                 verdict = "invalid"
             assert verdict == vector["result"], (vector["tcId"], vector["comment"])
             counts[verdict] += 1
+    tally("wycheproof/ed25519_test.json", counts)
     assert counts == {"valid": 53, "invalid": 38}
 
 
