@@ -4,6 +4,7 @@
 #   make demo     the demonstration            make demo ARGS="--help"
 #   make test     all tests                    make test ARGS="-m 'not slow'"
 #   make check    what continuous integration checks: format, lint, types, order of imports, tests
+#   make cwt      install another implementation of COSE, for the tests that exchange documents with it
 #   make bench    the benchmarks, measured
 #   make format   put the source into the format that "make check" expects
 #   make clean    remove what these targets made
@@ -18,7 +19,7 @@ RUN := $(VENV)/bin/python -m
 STAMP := $(VENV)/installed-$(shell pwd | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint lint-format lint-rules lint-types lint-order bench format clean
+.PHONY: help demo test check lint lint-format lint-rules lint-types lint-order cwt bench format clean
 
 help:
 	@sed -n '/^#   /s/^# //p' Makefile
@@ -54,6 +55,11 @@ lint-order: $(STAMP)
 	$(RUN) pytest -q tests/project/test_import_order.py
 
 check: lint test
+
+# An environment of its own: it needs an older cbor2 than the store.
+cwt: $(STAMP)
+	$(PYTHON) -m venv $(VENV)/cwt
+	$(VENV)/cwt/bin/python -m pip install --quiet --disable-pip-version-check 'cwt>=3.3,<4' || { rm -rf $(VENV)/cwt; exit 1; }
 
 bench: $(STAMP)
 	$(RUN) pytest tests/benchmarks --benchmark-enable --benchmark-only $(ARGS)
