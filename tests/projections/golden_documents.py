@@ -10,98 +10,61 @@ Example::
 import json
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rap_journal.deterministic_cbor import decode, encode
 from rap_projections.cose import ALG, KID, TYP, signature_input
 from rap_projections.documents import Audience, DocumentType, RevocationKind, Version
-from rap_projections.signed_document import CLAIMS, Claims, external_aad, open_document
-from rap_projections.testing import Fabric
+from rap_projections.signed_document import CLAIMS, external_aad, open_document
 from rap_projections.testing.entries import make_peer, make_reference, make_service
 from rap_projections.testing.issuing import tampered
 from tests.projections.documents_support import CLUSTER, NOW_S, header_map, payload_of, sign1
+from tests.projections.golden_case import PEERS, Golden, floor_of, new_fabric, refused_case, verified_case
+from tests.projections.golden_other_types import cases_of_other_types
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "tests" / "golden" / "documents"
 PAGE = ROOT / "projections" / "DOCUMENTS.md"
 
-PEERS = Claims("snapshot", CLUSTER, "peers")
-
-
-class Golden(NamedTuple):
-    """A golden document and how it is judged.
-
-    Attributes:
-        name: name of the file, without its ending.
-        call: bootstrap, next-bundle, snapshot, increment, head, artifact or restore-ticket.
-        data: the document.
-        trust: names of the golden bundles that are in force, first to last; none for a bootstrap.
-        verdict: ("verified", content id in hex) or (rule, reason).
-        more: what differs from the defaults: floors, scope, head, expect, trusted_s.
-    """
-
-    name: str
-    call: str
-    data: bytes
-    trust: tuple[str, ...]
-    verdict: tuple[str, str]
-    more: dict[str, Any]
-
 
 def golden_cases() -> list[Golden]:
     """Every golden document, in the order of the list."""
-    return [*_good(), *_bad_envelopes(), *_bad_trust(), *_bad_payloads(), *_bad_bundles()]
-
-
-def new_fabric() -> Fabric:
-    """The issuer of all golden documents."""
-    return Fabric(CLUSTER, roles={"edge": ["node-1", "node-2"]})
-
-
-def _verified(
-    name: str, call: str, data: bytes, content_type: DocumentType, trust: tuple[str, ...] = ("bundle-1",), **more: Any
-) -> Golden:
-    content_id = open_document(data, content_type).content_id().hex()
-    return Golden(name, call, data, trust, ("verified", content_id), more)
-
-
-def _refused(name: str, data: bytes, rule: str, reason: str, *, trust: tuple[str, ...] = ("bundle-1",), **more: Any) -> Golden:
-    return Golden(name, more.pop("call", "snapshot"), data, trust, (rule, reason), more)
+    return [*_good(), *_bad_envelopes(), *_bad_trust(), *_bad_payloads(), *_bad_bundles(), *cases_of_other_types()]
 
 
 def _good() -> list[Golden]:
     fabric = new_fabric()
     peers = fabric.peers(["node-1", "node-2"])
     cases = [
-        _verified("bundle-1", "bootstrap", fabric.bootstrap, DocumentType.BUNDLE, (), expect=fabric.fingerprint),
-        _verified("peers", "snapshot", peers, DocumentType.SNAPSHOT),
-        _verified("peers-again", "snapshot", peers, DocumentType.SNAPSHOT, floors=_floor(fabric, peers, "peers", 1, 1)),
-        _verified(
+        verified_case("bundle-1", "bootstrap", fabric.bootstrap, DocumentType.BUNDLE, (), expect=fabric.fingerprint),
+        verified_case("peers", "snapshot", peers, DocumentType.SNAPSHOT),
+        verified_case("peers-again", "snapshot", peers, DocumentType.SNAPSHOT, floors=floor_of(fabric, peers, "peers", 1, 1)),
+        verified_case(
             "policy",
             "snapshot",
             fabric.policy(fallback_allowed=True, high_risk_operations=("resolve_secret",)),
             DocumentType.SNAPSHOT,
         ),
-        _verified("routes", "snapshot", fabric.routes([("node-2", ()), ("node-2", ("node-3", "node-4"))]), DocumentType.SNAPSHOT),
-        _verified("services", "snapshot", fabric.services(["svc-a"], audience=["node-1"]), DocumentType.SNAPSHOT),
-        _verified("updates", "snapshot", fabric.updates(["agent"], audience=Audience(False, role="edge")), DocumentType.SNAPSHOT),
-        _verified("peers-eddsa", "snapshot", fabric.peers(["node-1"], algorithm=-8), DocumentType.SNAPSHOT),
-        _verified("head", "head", fabric.head(), DocumentType.HEAD),
-        _verified("artifact", "artifact", fabric.artifact(make_reference("agent", 7)), DocumentType.ARTIFACT),
-        _verified("restore-ticket", "restore-ticket", fabric.restore_ticket(), DocumentType.RESTORE_TICKET),
+        verified_case(
+            "routes", "snapshot", fabric.routes([("node-2", ()), ("node-2", ("node-3", "node-4"))]), DocumentType.SNAPSHOT
+        ),
+        verified_case("services", "snapshot", fabric.services(["svc-a"], audience=["node-1"]), DocumentType.SNAPSHOT),
+        verified_case(
+            "updates", "snapshot", fabric.updates(["agent"], audience=Audience(False, role="edge")), DocumentType.SNAPSHOT
+        ),
+        verified_case("peers-eddsa", "snapshot", fabric.peers(["node-1"], algorithm=-8), DocumentType.SNAPSHOT),
+        verified_case("head", "head", fabric.head(), DocumentType.HEAD),
+        verified_case("artifact", "artifact", fabric.artifact(make_reference("agent", 7)), DocumentType.ARTIFACT),
+        verified_case("restore-ticket", "restore-ticket", fabric.restore_ticket(), DocumentType.RESTORE_TICKET),
     ]
     increment = fabric.increment(peers, (make_peer("node-2"), make_peer("node-3")))
-    cases.append(_verified("peers-increment", "increment", increment, DocumentType.INCREMENT))
+    cases.append(verified_case("peers-increment", "increment", increment, DocumentType.INCREMENT))
     fabric.revoke_key("peers")
-    cases.append(_verified("bundle-2-revokes-a-key", "next-bundle", fabric.bundles[1], DocumentType.BUNDLE))
+    cases.append(verified_case("bundle-2-revokes-a-key", "next-bundle", fabric.bundles[1], DocumentType.BUNDLE))
     fabric.next_bundle(roots=("root-2", "root-3", "root-4"))
     chain = ("bundle-1", "bundle-2-revokes-a-key")
-    cases.append(_verified("bundle-3-rotates-a-root", "next-bundle", fabric.bundles[2], DocumentType.BUNDLE, chain))
+    cases.append(verified_case("bundle-3-rotates-a-root", "next-bundle", fabric.bundles[2], DocumentType.BUNDLE, chain))
     return cases
-
-
-def _floor(fabric: Fabric, document: bytes, scope: str, generation: int, version: int) -> dict[str, Any]:
-    return {scope: {"generation": generation, "version": version, "content_id": fabric.content_id(document).hex()}}
 
 
 def _bad_envelopes() -> list[Golden]:
@@ -131,17 +94,17 @@ def _bad_envelopes() -> list[Golden]:
         "claim-with-a-dot": made(right | {CLAIMS: ["snapshot", "../eu", "peers"]}),
     }
     return [
-        *(_refused(f"bad-{name}", data, "structure", "malformed") for name, data in malformed.items()),
-        _refused("bad-algorithm-es256", made(right | {ALG: -7}), "structure", "unsupported_algorithm"),
-        _refused("bad-algorithm-text", made(right | {ALG: "Ed25519"}), "structure", "unsupported_algorithm"),
-        _refused("bad-format-2", made(right | {TYP: "application/vnd.rap.snapshot.v2+cose"}), "claims", "unsupported_format"),
-        _refused("bad-other-type", fabric.head(), "claims", "wrong_document_type"),
-        _refused("bad-other-cluster", fabric.peers(["node-1"], cluster_id="us-east-1"), "claims", "wrong_cluster"),
-        _refused("bad-other-scope", fabric.routes([]), "claims", "wrong_scope", scope="peers"),
-        _refused("bad-unknown-scope", fabric.peers([], claimed_scope="secrets"), "claims", "wrong_scope"),
-        _refused("bad-tampered-signature", tampered(good), "signature", "bad_signature"),
-        _refused("bad-tampered-payload", tampered(good, at=good.index(b"node-2") + 5), "signature", "bad_signature"),
-        _refused(
+        *(refused_case(f"bad-{name}", data, "structure", "malformed") for name, data in malformed.items()),
+        refused_case("bad-algorithm-es256", made(right | {ALG: -7}), "structure", "unsupported_algorithm"),
+        refused_case("bad-algorithm-text", made(right | {ALG: "Ed25519"}), "structure", "unsupported_algorithm"),
+        refused_case("bad-format-2", made(right | {TYP: "application/vnd.rap.snapshot.v2+cose"}), "claims", "unsupported_format"),
+        refused_case("bad-other-type", fabric.head(), "claims", "wrong_document_type"),
+        refused_case("bad-other-cluster", fabric.peers(["node-1"], cluster_id="us-east-1"), "claims", "wrong_cluster"),
+        refused_case("bad-other-scope", fabric.routes([]), "claims", "wrong_scope", scope="peers"),
+        refused_case("bad-unknown-scope", fabric.peers([], claimed_scope="secrets"), "claims", "wrong_scope"),
+        refused_case("bad-tampered-signature", tampered(good), "signature", "bad_signature"),
+        refused_case("bad-tampered-payload", tampered(good, at=good.index(b"node-2") + 5), "signature", "bad_signature"),
+        refused_case(
             "bad-foreign-aad",
             sign1(fabric, right, payload, "peers", PEERS._replace(cluster_id="us-east-1")),
             "signature",
@@ -159,19 +122,19 @@ def _bad_trust() -> list[Golden]:
     first, second = fabric.peers(["node-1"]), fabric.peers(["node-1", "node-2"])
     other = fabric.peers(["node-9"], version=2)
     nobody = Audience(False, nodes=("node-7",))
-    at_two = _floor(fabric, second, "peers", 1, 2)
+    at_two = floor_of(fabric, second, "peers", 1, 2)
     cases = [
-        _refused("bad-stranger", fabric.peers([], sign_with="stranger"), "keys", "unknown_signer"),
-        _refused("bad-usage", fabric.peers([], sign_with="routes"), "keys", "wrong_usage"),
-        _refused("bad-root-as-signer", fabric.peers([], sign_with="root-1"), "keys", "unknown_signer"),
-        _refused("bad-older-version", first, "floor", "rollback", floors=at_two),
-        _refused("bad-equivocation", other, "floor", "equivocation", floors=at_two),
-        _refused("bad-generation", fabric.peers([], version=Version(2, 9)), "floor", "wrong_generation"),
-        _refused("bad-expired", fabric.peers([], expires_at_s=NOW_S), "time", "expired"),
-        _refused("bad-audience", fabric.peers([], audience=nobody), "audience", "not_for_this_node"),
-        _refused("bad-role", fabric.peers([], audience=Audience(False, role="core")), "audience", "not_for_this_node"),
-        _refused("bad-head-expired", fabric.head(expires_at_s=NOW_S), "time", "expired", call="head"),
-        _refused(
+        refused_case("bad-stranger", fabric.peers([], sign_with="stranger"), "keys", "unknown_signer"),
+        refused_case("bad-usage", fabric.peers([], sign_with="routes"), "keys", "wrong_usage"),
+        refused_case("bad-root-as-signer", fabric.peers([], sign_with="root-1"), "keys", "unknown_signer"),
+        refused_case("bad-older-version", first, "floor", "rollback", floors=at_two),
+        refused_case("bad-equivocation", other, "floor", "equivocation", floors=at_two),
+        refused_case("bad-generation", fabric.peers([], version=Version(2, 9)), "floor", "wrong_generation"),
+        refused_case("bad-expired", fabric.peers([], expires_at_s=NOW_S), "time", "expired"),
+        refused_case("bad-audience", fabric.peers([], audience=nobody), "audience", "not_for_this_node"),
+        refused_case("bad-role", fabric.peers([], audience=Audience(False, role="core")), "audience", "not_for_this_node"),
+        refused_case("bad-head-expired", fabric.head(expires_at_s=NOW_S), "time", "expired", call="head"),
+        refused_case(
             "bad-ticket-threshold",
             fabric.restore_ticket(sign_with="root-1"),
             "threshold",
@@ -198,17 +161,17 @@ def _bad_after_later_bundles() -> list[Golden]:
     content.revoke(RevocationKind.CONTENT, content.content_id(bad_content))
     step = {"call": "next-bundle"}
     return [
-        _refused("bad-revoked-key", voided, "keys", "revoked", trust=("bundle-1", "bundle-2-revokes-a-key")),
-        _verified("bundle-2-revokes-content", step["call"], content.bundles[1], DocumentType.BUNDLE),
-        _refused("bad-revoked-content", bad_content, "keys", "revoked", trust=("bundle-1", "bundle-2-revokes-content")),
-        _verified("bundle-2-sets-minimums", step["call"], minimum, DocumentType.BUNDLE),
-        _refused(
+        refused_case("bad-revoked-key", voided, "keys", "revoked", trust=("bundle-1", "bundle-2-revokes-a-key")),
+        verified_case("bundle-2-revokes-content", step["call"], content.bundles[1], DocumentType.BUNDLE),
+        refused_case("bad-revoked-content", bad_content, "keys", "revoked", trust=("bundle-1", "bundle-2-revokes-content")),
+        verified_case("bundle-2-sets-minimums", step["call"], minimum, DocumentType.BUNDLE),
+        refused_case(
             "bad-minimum", raising.peers([], version=4), "floor", "below_minimum", trust=("bundle-1", "bundle-2-sets-minimums")
         ),
-        _verified("bundle-2-requires-a-head", step["call"], demanding.bundles[1], DocumentType.BUNDLE),
-        _verified("head-for-bundle-2", "head", head, DocumentType.HEAD),
-        _refused("bad-head-missing", listed, "head", "head_required", trust=("bundle-1", "bundle-2-requires-a-head")),
-        _refused(
+        verified_case("bundle-2-requires-a-head", step["call"], demanding.bundles[1], DocumentType.BUNDLE),
+        verified_case("head-for-bundle-2", "head", head, DocumentType.HEAD),
+        refused_case("bad-head-missing", listed, "head", "head_required", trust=("bundle-1", "bundle-2-requires-a-head")),
+        refused_case(
             "bad-head-lists-another",
             demanding.peers(["node-2"]),
             "head",
@@ -250,11 +213,11 @@ def _bad_payloads() -> list[Golden]:
         "short-digest": with_peer(digests=[bytes(31)]),
         "text-as-digest": with_peer(digests=["0" * 32]),
     }
-    cases = [_refused(f"bad-payload-{name}", data, "schema", "bad_schema") for name, data in payloads.items()]
+    cases = [refused_case(f"bad-payload-{name}", data, "schema", "bad_schema") for name, data in payloads.items()]
     leak = make_service("svc-a")._replace(resource_refs=("password:hunter2",))
-    cases.append(_refused("bad-payload-untyped-reference", fabric.services([leak]), "schema", "bad_schema"))
+    cases.append(refused_case("bad-payload-untyped-reference", fabric.services([leak]), "schema", "bad_schema"))
     query = make_reference("agent")._replace(location="https://artifacts.example/a?token=secret")
-    cases.append(_refused("bad-payload-query-in-location", fabric.updates([query]), "schema", "bad_schema"))
+    cases.append(refused_case("bad-payload-query-in-location", fabric.updates([query]), "schema", "bad_schema"))
     return cases
 
 
@@ -268,18 +231,18 @@ def _bad_bundles() -> list[Golden]:
     pinned = {"call": "bootstrap", "trust": ()}
 
     def following(name: str, data: bytes, rule: str, reason: str, trust: tuple[str, ...] = ("bundle-1",)) -> Golden:
-        return _refused(name, data, rule, reason, trust=trust, call="next-bundle")
+        return refused_case(name, data, rule, reason, trust=trust, call="next-bundle")
 
     small = fabric.bundle(roots=tuple(sorted([*draft.roots[1:], weak])))
     return [
-        _refused("bad-bundle-other-fingerprint", fabric.bootstrap, "pin", "wrong_fingerprint", expect="00" * 32, **pinned),
-        _refused("bad-bundle-one-root", fabric.bundle(sign_with="root-1"), "threshold", "threshold_not_met", **pinned),
-        _refused(
+        refused_case("bad-bundle-other-fingerprint", fabric.bootstrap, "pin", "wrong_fingerprint", expect="00" * 32, **pinned),
+        refused_case("bad-bundle-one-root", fabric.bundle(sign_with="root-1"), "threshold", "threshold_not_met", **pinned),
+        refused_case(
             "bad-bundle-one-root-twice", fabric.bundle(sign_with=["root-1", "root-1"]), "threshold", "threshold_not_met", **pinned
         ),
-        _refused("bad-bundle-strangers", fabric.bundle(sign_with=["x", "y"]), "keys", "unknown_signer", **pinned),
-        _refused("bad-bundle-weak-key", small, "schema", "bad_schema", **pinned),
-        _refused("bad-bundle-expired", fabric.bundle(expires_at_s=NOW_S), "time", "expired", **pinned),
+        refused_case("bad-bundle-strangers", fabric.bundle(sign_with=["x", "y"]), "keys", "unknown_signer", **pinned),
+        refused_case("bad-bundle-weak-key", small, "schema", "bad_schema", **pinned),
+        refused_case("bad-bundle-expired", fabric.bundle(expires_at_s=NOW_S), "time", "expired", **pinned),
         following("bad-bundle-gap", fabric.bundle(3), "floor", "version_gap"),
         following("bad-bundle-equivocation", fabric.bundle(1, clock_step_s_max=1), "floor", "equivocation"),
         following("bad-bundle-old", fabric.bundle(1), "floor", "rollback", chain),
