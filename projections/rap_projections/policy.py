@@ -127,7 +127,7 @@ class Policy:
         if not isinstance(named, tuple) or any(name not in _OPERATIONS for name in named):
             known = ", ".join(_OPERATIONS)
             raise MisuseError(
-                f"policy field high_risk_operations is {named!r:.80}; nothing was changed. It is a tuple of some of: {known}.",
+                f"policy field high_risk_operations is {_shown(named)}; nothing was changed. It is a tuple of some of: {known}.",
                 reason="policy_value",
             )
 
@@ -137,10 +137,7 @@ class Policy:
 
         Raises `MisuseError` for what is not TOML, for an unknown name (naming the nearest known one) and for a value out of range.
         """
-        try:
-            given = tomllib.loads(text.decode() if isinstance(text, bytes) else text)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise MisuseError(f"the policy is not TOML: {error}; nothing was changed.", reason="policy_toml") from error
+        given = _parsed(text)
         known = [field.name for field in fields(cls)]
         for name in given:
             if name not in known:
@@ -198,7 +195,24 @@ def _check(name: str, value: object, allowed: Range | None) -> None:
         if type(value) is int and allowed.low <= value <= allowed.high:
             return
         wanted = f"a whole number from {allowed.low} to {allowed.high}"
-    raise MisuseError(f"policy field {name} is {value!r:.80}; nothing was changed. It takes {wanted}.", reason="policy_value")
+    raise MisuseError(f"policy field {name} is {_shown(value)}; nothing was changed. It takes {wanted}.", reason="policy_value")
+
+
+def _parsed(text: bytes | str) -> dict[str, Any]:
+    fault = "it is not UTF-8"
+    try:
+        return tomllib.loads(text.decode() if isinstance(text, bytes) else text)
+    except tomllib.TOMLDecodeError as error:
+        fault = str(error)
+    except UnicodeDecodeError:
+        pass
+    # Raised out here, so that nothing leads to those errors: they carry the text, and a file given by mistake may be a key.
+    raise MisuseError(f"the policy is not TOML: {fault}; nothing was changed.", reason="policy_toml")
+
+
+def _shown(value: object) -> str:
+    """A number as it is; of anything else the type alone, since a text in the wrong place may be a secret."""
+    return str(value) if isinstance(value, (bool, int, float)) else f"a {type(value).__name__} that does not fit"
 
 
 def _unknown(name: str, known: list[str]) -> str:
