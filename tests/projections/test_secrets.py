@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from rap_journal.deterministic_cbor import decode_own
 from rap_journal.errors import StateStoreError
 from rap_journal.sealing import KeyRing, Purpose
-from rap_projections import History
+from rap_projections import ClusterState, History
 from rap_projections.event_kinds import IDENTITY
 from rap_projections.policy import Policy
 from rap_projections.refusals import RefusedError
@@ -52,11 +52,11 @@ def keys_in(store: object) -> dict[str, bytes]:
     return {f"key {number}": key for number, key in enumerate(sorted(held))}
 
 
-def private_key_of(it: Ready) -> dict[str, bytes]:
+def private_key_of(cluster: ClusterState) -> dict[str, bytes]:
     """The private key of the identity: as DER, and the number in it."""
-    key = it.cluster.view().identity.key
+    key = cluster.view().identity.key
     assert key is not None
-    sealed = it.cluster._core.load(IDENTITY, bytes.fromhex(key.reference.removeprefix("sealed:")), purpose=Purpose.IDENTITY)
+    sealed = cluster._core.load(IDENTITY, bytes.fromhex(key.reference.removeprefix("sealed:")), purpose=Purpose.IDENTITY)
     secret = bytes(decode_own(sealed)[0])
     number: Any = load_der_private_key(secret, None)
     return {"private key, DER": secret, "private key": number.private_numbers().private_value.to_bytes(32, "big")}
@@ -83,7 +83,7 @@ def lived() -> Ready:
 def secrets_of(it: Ready) -> dict[str, bytes]:
     held = keys_in(it.kit.store)
     assert len(held) >= 4, "data keys of store and cluster, and keys derived from them"
-    return {"provider's key": it.kit.keys.key_encryption_key()} | held | private_key_of(it) | PLANTED
+    return {"provider's key": it.kit.keys.key_encryption_key()} | held | private_key_of(it.cluster) | PLANTED
 
 
 @pytest.fixture
