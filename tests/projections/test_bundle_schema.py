@@ -138,3 +138,11 @@ def test_revocation_digest_is_of_the_revocations_alone() -> None:
 
 def test_scopes_of_a_bundle_are_all_five_in_order() -> None:
     assert [rule.scope for rule in DRAFT.scopes] == sorted(Scope)
+
+
+def test_subject_of_a_revocation_that_is_neither_bytes_nor_text_is_told_so() -> None:
+    """Mutation: without the check, a number would be compared with a digest."""
+    payload = decode(write_bundle(DRAFT._replace(revocations=REVOKED[:1])))
+    payload[8][0][1] = 7
+    with pytest.raises(BadSchema, match="neither a digest nor a reference"):
+        read_bundle(encode(payload))

@@ -73,6 +73,7 @@ def is_signed(vector: dict[str, Any]) -> bool:
 
 
 def test_ietf_vectors_with_ed25519_verify_and_all_others_are_refused_by_type(tally: Tally) -> None:
+    """Mutation: drop a check in `parse_envelope`, `verify_signature`, `check_algorithm`, `_sign1`, `_sign`, `_signer` or `_protected`."""
     folders: dict[str, Counter[str]] = {}
     counts: Counter[tuple[str, str]] = Counter()
     for name, vector in vectors():
@@ -231,6 +232,7 @@ def sign(count: int = 1, *, body: bytes = b"", unprotected: Any = None) -> bytes
     ],
 )
 def test_sign1_that_is_not_exactly_the_structure_is_malformed(data: bytes, words: str) -> None:
+    """Mutation: drop a check in `_protected` or `_check_labels`."""
     refusal = refused(parse_envelope, data, SIGN1_TAG, rules=RULES, size_max=SIZE_MAX)
     assert isinstance(refusal, Malformed)
     assert words in refusal.what
@@ -250,12 +252,14 @@ def test_sign1_that_is_not_exactly_the_structure_is_malformed(data: bytes, words
     ],
 )
 def test_sign_that_is_not_exactly_the_structure_is_malformed(data: bytes, words: str) -> None:
+    """Mutation: drop a check in `_sign` or `_signer`."""
     refusal = refused(parse_envelope, data, SIGN_TAG, rules=RULES, size_max=SIZE_MAX)
     assert isinstance(refusal, Malformed)
     assert words in refusal.what
 
 
 def test_signature_of_ed448_and_key_of_another_curve_are_unsupported() -> None:
+    """Mutation: drop the check in `verify_signature`."""
     envelope = parse_envelope(b"\xd2" + encode([encode({1: -8}), {}, b"", bytes(114)]), SIGN1_TAG, rules=RULES, size_max=SIZE_MAX)
     assert isinstance(
         refused(verify_signature, envelope, envelope.signatures[0], bytes(57), external_aad=b""), UnsupportedAlgorithm
@@ -294,3 +298,10 @@ def test_one_byte_changed_anywhere_is_refused_unless_it_is_in_the_unprotected_he
         assert changed == good
     except RefusedError:
         assert changed != good
+
+
+def test_signature_of_the_size_of_ed448_is_unsupported_before_any_key_is_tried() -> None:
+    """Mutation: without the check of the size, it would be called a bad signature."""
+    envelope = parse_envelope(b"\xd2" + encode([encode({1: -8}), {}, b"", bytes(114)]), SIGN1_TAG, rules=RULES, size_max=SIZE_MAX)
+    with pytest.raises(UnsupportedAlgorithm, match="of Ed448"):
+        verify_signature(envelope, envelope.signatures[0], KEY.public_key, external_aad=b"")

@@ -16,7 +16,17 @@ from rap_projections.document_rules import (
     signer_keys,
 )
 from rap_projections.document_schema import SnapshotHeader
-from rap_projections.documents import Audience, DocumentType, Floor, RevocationKind, Scope, ScopeRule, UsageThreshold, Version
+from rap_projections.documents import (
+    Audience,
+    DocumentType,
+    Floor,
+    RevocationKind,
+    Scope,
+    ScopeRule,
+    Usage,
+    UsageThreshold,
+    Version,
+)
 from rap_projections.refusals import (
     BadSignature,
     BelowMinimum,
@@ -81,6 +91,7 @@ def test_every_key_that_claims_to_have_signed_must_be_one_that_may(fabric: Fabri
 
 
 def test_revoked_content_is_refused_before_its_key_is_asked_for(fabric: Fabric) -> None:
+    """Mutation: drop the check in `signer_keys`."""
     document = snapshot(fabric.peers(["a"], sign_with="stranger"))
     fabric.revoke(RevocationKind.CONTENT, document.content_id())
     with pytest.raises(Revoked):
@@ -111,6 +122,7 @@ def with_threshold(fabric: Fabric, threshold: int) -> Fabric:
 def test_as_many_different_keys_as_the_bundle_demands_are_enough(
     fabric: Fabric, threshold: int, keys: int, *, is_met: bool
 ) -> None:
+    """Mutation: drop the check in `check_threshold`."""
     document, trust = snapshot(fabric.peers(["a"])), with_threshold(fabric, threshold).trust()
     signed = {bytes([number]): b"" for number in range(keys)}
     if is_met:
@@ -121,6 +133,7 @@ def test_as_many_different_keys_as_the_bundle_demands_are_enough(
 
 
 def test_a_key_counts_once_however_often_it_signed(fabric: Fabric) -> None:
+    """Mutation: drop the call of `check_threshold` in `authenticate`."""
     document, trust = snapshot(fabric.peers(["a"])), with_threshold(fabric, 2).trust()
     twice = document._replace(signatures=document.signatures * 2)
     with pytest.raises(ThresholdNotMet, match="1 of 2 keys"):
@@ -161,6 +174,7 @@ def test_a_signature_verifies_under_the_key_it_names_and_no_other(fabric: Fabric
 def test_the_version_is_of_the_generation_and_at_or_above_the_minimum_that_the_bundle_sets(
     fabric: Fabric, version: Version, refusal: type[Exception] | None
 ) -> None:
+    """Mutation: drop a check in `check_generation`."""
     rules = tuple(ScopeRule(rule.scope, 2, 5) if rule.scope is Scope.PEERS else rule for rule in fabric.draft.scopes)
     fabric.next_bundle(scopes=rules)
     if refusal is None:
@@ -183,12 +197,14 @@ def test_what_was_accepted_before_is_at_the_floor_and_what_is_newer_is_above_it(
 
 @pytest.mark.parametrize("version", [Version(1, 4), Version(0, 99)])
 def test_what_is_below_the_floor_is_rollback_even_with_the_same_content(version: Version) -> None:
+    """Mutation: drop the check in `is_at_floor`."""
     for content_id in (b"known", b"other"):
         with pytest.raises(Rollback):
             is_at_floor(header(version), content_id, FLOOR)
 
 
 def test_another_content_at_the_floor_is_equivocation_and_names_both() -> None:
+    """Mutation: drop the check in `is_at_floor`."""
     with pytest.raises(Equivocation) as caught:
         is_at_floor(header(Version(1, 5)), b"other", FLOOR)
     assert (caught.value.known_content_id, caught.value.other_content_id) == (b"known", b"other")
@@ -209,6 +225,7 @@ def judge(fabric: Fabric, data: bytes, head: VerifiedHead | None, *, trusted_s: 
 
 
 def test_the_head_must_list_exactly_this_document(fabric: Fabric) -> None:
+    """Mutation: drop a check in `check_head`."""
     document = fabric.peers(["a"])
     judge(fabric, document, head_of(fabric))
     with pytest.raises(HeadMismatch):
@@ -228,6 +245,7 @@ def test_version_content_and_size_of_the_entry_all_count(fabric: Fabric, part: i
 
 
 def test_an_expired_head_counts_as_none(fabric: Fabric) -> None:
+    """Mutation: drop the check in `check_head`."""
     document, ends = fabric.peers(["a"]), NOW_S + 10
     head = head_of(fabric, expires_at_s=ends)
     judge(fabric, document, head, trusted_s=ends - 1)
@@ -247,6 +265,7 @@ def test_the_head_of_another_cluster_counts_as_none(fabric: Fabric) -> None:
 
 
 def test_a_head_that_demands_a_later_bundle_is_a_mismatch_and_one_of_an_earlier_bundle_is_not(fabric: Fabric) -> None:
+    """Mutation: drop a check in `check_head`."""
     document, head = fabric.peers(["a"]), head_of(fabric)
     with pytest.raises(HeadMismatch, match="demands bundle 2, and 1 is in force"):
         judge(fabric, document, head_of(fabric, bundle_version=2))
@@ -258,6 +277,7 @@ def test_a_head_that_demands_a_later_bundle_is_a_mismatch_and_one_of_an_earlier_
 
 
 def test_validity_ends_in_the_second_it_names() -> None:
+    """Mutation: drop the check in `check_time`."""
     check_time(1000, 999)
     for trusted_s in (1000, 1001):
         with pytest.raises(Expired):
@@ -276,6 +296,7 @@ def test_validity_ends_in_the_second_it_names() -> None:
     ],
 )
 def test_an_audience_names_everyone_this_node_or_a_role_of_it(audience: Audience, *, is_for_it: bool) -> None:
+    """Mutation: drop the check in `check_audience`."""
     if is_for_it:
         check_audience(audience, "node-1", frozenset({"edge"}))
         return
@@ -286,3 +307,25 @@ def test_an_audience_names_everyone_this_node_or_a_role_of_it(audience: Audience
 def test_a_node_without_a_name_is_in_no_list_of_nodes() -> None:
     with pytest.raises(NotForThisNode):
         check_audience(Audience(False, ("node-1",)), "", frozenset())
+
+
+@pytest.mark.parametrize("kind", [DocumentType.HEAD, DocumentType.ARTIFACT, DocumentType.INCREMENT])
+def test_documents_that_are_no_snapshots_are_not_authentic_with_a_signature_that_does_not_verify(kind: DocumentType) -> None:
+    """Mutation: without `check_signatures` in `authenticate`."""
+    fabric = Fabric(CLUSTER)
+    base = fabric.peers(["node-1"])
+    made = {
+        DocumentType.HEAD: fabric.head,
+        DocumentType.ARTIFACT: lambda: fabric.artifact("agent"),
+        DocumentType.INCREMENT: lambda: fabric.increment(base, ()),
+    }
+    data = made[kind]()
+    assert authenticate(open_document(data, kind), fabric.trust())
+    with pytest.raises(BadSignature):
+        authenticate(open_document(tampered(data), kind), fabric.trust())
+
+
+def test_a_usage_that_no_key_has_is_no_threshold_of_zero() -> None:
+    """Mutation: without the check, a missing threshold would be compared, or counted as none."""
+    with pytest.raises(UnknownSigner, match="has no key for it"):
+        Fabric(CLUSTER).trust().threshold(Usage("snapshot", "secrets"))

@@ -144,6 +144,7 @@ def test_header_of_a_snapshot_is_checked(fields: dict[str, Any], words: str) -> 
 
 @pytest.mark.parametrize("audience", [[], [0, 0], [1], [1, []], [1, ["a"], 0], [2], [2, 3], [3], [True], ["a"], 0, None, {}])
 def test_audience_of_another_form_is_refused(audience: Any) -> None:
+    """Mutation: drop the check in `_read_audience`."""
     payload = encode(decode(write_snapshot(snapshot())) | {4: audience})
     assert "audience" in str(refused(read_snapshot, payload, Scope.PEERS))
 
@@ -156,6 +157,7 @@ def test_header_can_be_read_when_the_body_cannot() -> None:
 
 @pytest.mark.parametrize("value", [[], 1, {}, {0: [1, 1]}, None])
 def test_header_of_what_is_no_snapshot_is_refused(value: Any) -> None:
+    """Mutation: drop the check in `read_header`."""
     assert isinstance(refused(read_header, value), BadSchema)
 
 
@@ -201,6 +203,7 @@ def test_entries_rise_by_id_and_each_id_is_there_once() -> None:
     ],
 )
 def test_payload_that_is_not_deterministic_is_refused(payload: bytes) -> None:
+    """Mutation: drop the check in `decode_payload`."""
     assert "deterministic" in str(refused(read_snapshot, payload, Scope.PEERS))
 
 
@@ -210,6 +213,7 @@ def increment(**fields: Any) -> Increment:
 
 
 def test_increment_is_read_back_and_its_parts_must_agree() -> None:
+    """Mutation: drop a check in `_check_increment`."""
     assert read_increment(write_increment(increment()), Scope.PEERS) == increment()
     for fields, words in (
         ({"removed": ("node-2",)}, "both changed and removed"),

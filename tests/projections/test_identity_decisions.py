@@ -81,6 +81,7 @@ def test_a_request_may_be_made_anew_before_a_certificate_came() -> None:
 
 @pytest.mark.parametrize("state", ["enrolled", "renewing", "renewed", "revoked"])
 def test_a_node_past_its_request_cannot_request_again(state: str) -> None:
+    """Mutation: drop the call of `_out_of_turn` in `decide_request`."""
     log = at_state(state)
     with pytest.raises(MisuseError, match=r"identity\.request does not fit"):
         request(log.state.view)
@@ -99,6 +100,7 @@ def test_a_node_past_its_request_cannot_request_again(state: str) -> None:
     ],
 )
 def test_malformed_names_and_references_are_refused(changed: dict[str, object]) -> None:
+    """Mutation: drop a check in `decide_request`."""
     with pytest.raises(MisuseError):
         request(at_state("none").state.view, **changed)
 
@@ -118,17 +120,20 @@ def test_the_first_certificate_is_installed_once() -> None:
 
 
 def test_a_certificate_that_was_not_requested_is_refused() -> None:
+    """Mutation: drop the call of `_out_of_turn` in `decide_install`."""
     with pytest.raises(MisuseError, match="does not fit the enrollment state 'none'"):
         decide_install(at_state("none").state.view, Certificate(FIRST, STORED), NOW)
 
 
 def test_a_certificate_for_another_key_is_refused() -> None:
+    """Mutation: drop the check in `decide_install`."""
     with pytest.raises(WrongKey):
         decide_install(at_state("requested").state.view, Certificate(NEXT, STORED), NOW)
 
 
 @pytest.mark.parametrize(("trusted_s", "valid"), [(199, True), (200, False)])
 def test_a_certificate_is_installed_only_before_its_end(trusted_s: int, valid: bool) -> None:
+    """Mutation: drop the check in `decide_install`."""
     view = at_state("requested").state.view
     if valid:
         assert decide_install(view, Certificate(FIRST, STORED), NOW._replace(trusted_s=trusted_s))
@@ -154,6 +159,7 @@ def test_the_certificate_of_a_renewal_waits_for_confirmation() -> None:
 
 
 def test_confirming_without_a_renewal_changes_nothing_and_too_early_is_refused() -> None:
+    """Mutation: drop the call of `_out_of_turn` in `decide_confirm`."""
     assert decide_confirm(at_state("enrolled").state.view, NOW) == ()
     for state in ("none", "requested", "renewing", "revoked"):
         with pytest.raises(MisuseError, match=r"identity\.confirm"):
@@ -161,6 +167,7 @@ def test_confirming_without_a_renewal_changes_nothing_and_too_early_is_refused()
 
 
 def test_a_revocation_ends_every_step_and_is_recorded_once() -> None:
+    """Mutation: drop the call of `_out_of_turn` in `decide_renew`."""
     log = at_state("revoked")
     assert log.state.view.enrollment is Enrollment.REVOKED
     assert decide_revoked(log.state.view, fingerprint=b"", reason="left", source_content_id=b"c") == ()
@@ -200,3 +207,9 @@ def test_refusals_are_written_once_per_interval() -> None:
     assert first == (IdentityRefused("control-plane", "enroll", "wrong_key", 1, b"x"),)
     log.append(*first, node_us=0)
     assert decide_refused(log.state.view, **values, now=at(59 * SECOND), policy=LIMITS) == ()  # type: ignore[arg-type]  # as above
+
+
+def test_a_renewal_with_a_malformed_key_is_refused() -> None:
+    """Mutation: without `_check_key`, whatever was named would be recorded."""
+    with pytest.raises(MisuseError):
+        decide_renew(at_state("enrolled").state.view, key=NEXT_KEY._replace(key_sha256=b"short"))

@@ -24,7 +24,7 @@ from rap_projections.refusals import (
 from rap_projections.signed_document import open_document
 from rap_projections.testing import Fabric
 from rap_projections.testing.entries import make_peer
-from rap_projections.verification import verify_head, verify_increment
+from rap_projections.verification import Recipient, verify_head, verify_increment
 from rap_projections.verified import VerifiedIncrement, VerifiedResult
 from tests.projections.documents_support import CLUSTER, NODE, NOW_S
 
@@ -76,6 +76,7 @@ def test_an_increment_for_another_base_is_refused() -> None:
 
 
 def test_a_removed_entry_must_have_been_there() -> None:
+    """Mutation: drop the check in `apply_increment`."""
     fabric, base, increment = issued()
     odd = opened(fabric, increment).increment._replace(removed=("node-x",))
     with pytest.raises(WrongBase, match="removes an entry"):
@@ -209,3 +210,11 @@ def test_the_steps_on_the_way_may_be_below_the_minimum_but_not_the_end() -> None
     raise_minimum(5)
     with pytest.raises(BelowMinimum):
         verify_kept(base, increments, fabric.trust(), recipient=NODE, scope=Scope.PEERS)
+
+
+def test_a_kept_chain_must_end_at_something_for_this_node() -> None:
+    """Mutation: without the audience of the result, judged again because the roles may have changed."""
+    fabric, base, increment = issued(audience=Audience(False, role="edge"))
+    assert verify_kept(base, [increment], fabric.trust(), recipient=NODE, scope=Scope.PEERS).snapshot.body == ACD
+    with pytest.raises(NotForThisNode):
+        verify_kept(base, [increment], fabric.trust(), recipient=Recipient("node-1"), scope=Scope.PEERS)

@@ -130,6 +130,7 @@ def test_previous_documents_beyond_the_limit_go_by_an_event_of_their_own() -> No
     ],
 )
 def test_what_may_not_become_active_is_refused_and_the_state_is_unchanged(offered: Verified, error: type[Exception]) -> None:
+    """Mutation: drop a check in `decide_activation`, `_check_acceptable` or `_check_floor`."""
     log = with_active(1, 2)
     before = log.value()
     with pytest.raises(error):
@@ -138,6 +139,7 @@ def test_what_may_not_become_active_is_refused_and_the_state_is_unchanged(offere
 
 
 def test_a_version_below_the_signed_minimum_is_refused_also_where_the_floor_does_not_know_it() -> None:
+    """Mutation: drop the check in `_check_acceptable`."""
     log = with_active(1, minimum=5)
     with pytest.raises(Rollback, match="below the signed minimum"):
         activate(log.state.view, 4)
@@ -226,6 +228,7 @@ def test_an_increment_names_its_base_and_its_result() -> None:
 
 
 def test_an_increment_on_anything_but_the_active_document_is_refused() -> None:
+    """Mutation: drop a check in `decide_increment`."""
     for log in (with_active(1, 2), ClassLog(snapshots)):
         with pytest.raises(WrongBase):
             grow(log, 3, 1)
@@ -236,6 +239,7 @@ def test_an_increment_whose_result_is_active_gives_no_event() -> None:
 
 
 def test_the_seventeenth_increment_is_refused_and_a_full_document_starts_anew() -> None:
+    """Mutation: drop a check in `decide_increment`."""
     log = with_active(1)
     for version in range(2, INCREMENTS_MAX + 2):
         log.append(*grow(log, version, version - 1))
@@ -247,6 +251,7 @@ def test_the_seventeenth_increment_is_refused_and_a_full_document_starts_anew() 
 
 
 def test_the_result_of_an_increment_is_held_to_floor_and_time() -> None:
+    """Mutation: drop the call of `_check_acceptable` in `decide_increment`."""
     log = with_active(3)
     with pytest.raises(Rollback):
         grow(log, 2, 3)
@@ -264,6 +269,7 @@ def apply_head(view: SnapshotsView, version: int, *, content_id: bytes = b"", ex
 
 
 def test_a_head_is_recorded_once_and_never_goes_back() -> None:
+    """Mutation: drop a check in `decide_head`."""
     log = ClassLog(snapshots)
     events = apply_head(log.state.view, 2)
     assert events == (HeadApplied(2, b"h2", 100, 200, 3, (("routes", Version(1, 2), content(2), 40),), (b"k",), stored(1)),)

@@ -97,6 +97,7 @@ def test_bundles_in_force_give_no_event_also_among_new_ones() -> None:
     ],
 )
 def test_what_does_not_follow_is_refused_and_nothing_comes_into_force(offered: list[NewBundle], error: type[Exception]) -> None:
+    """Mutation: drop a check in `decide_bundles`, `_check_follows` or `_check_last`."""
     log = in_force(1, 2)
     before = log.value()
     with pytest.raises(error):
@@ -109,6 +110,7 @@ def test_only_the_last_of_several_bundles_must_be_unexpired() -> None:
 
 
 def test_a_floor_above_the_chain_is_reached_through_the_bundles_in_between() -> None:
+    """Mutation: drop the check in `_check_last`."""
     log = in_force(1)
     log.append(TrustFloorRaised(3, b"3" * 32, b"", 0, "witness"))
     with pytest.raises(Rollback, match="bundle 2 is below the floor 3"):
@@ -176,3 +178,10 @@ def test_refusals_are_written_once_per_interval() -> None:
     assert first == (TrustRefused("peer", "bundle", "rollback", 1, b"x"),)
     log.append(*first, node_us=0)
     assert decide_refused(log.state.view, **values, now=at(59 * SECOND), policy=policy) == ()  # type: ignore[arg-type]  # as above
+
+
+def test_a_bundle_older_than_the_whole_chain_is_a_rollback_also_among_newer_ones() -> None:
+    """Mutation: without the order, only the last of several bundles would be compared with the floor."""
+    view = in_force(2).state.view
+    with pytest.raises(Rollback, match="bundle 1 is older than bundle 2"):
+        decide_bundles(view, [new_bundle(1), new_bundle(3)], NOW)

@@ -99,6 +99,7 @@ def test_a_newer_release_replaces_the_one_that_waits() -> None:
     ],
 )
 def test_what_may_not_be_staged_is_refused_and_the_state_is_unchanged(offered: ArtifactReference, error: type[Exception]) -> None:
+    """Mutation: drop a check in `decide_stage` or `_check_newer`."""
     log = with_pending()
     before = log.value()
     with pytest.raises(error):
@@ -116,12 +117,14 @@ def test_a_release_below_a_minimum_signed_earlier_is_refused() -> None:
 
 @pytest.mark.parametrize(("sha256", "size"), [(b"other", 10), (b"sha5", 11)])
 def test_an_artifact_of_other_bytes_is_refused(sha256: bytes, size: int) -> None:
+    """Mutation: drop the check in `decide_artifact_verified`."""
     log = with_pending(verified=False)
     with pytest.raises(WrongArtifact):
         decide_artifact_verified(log.state.view, "agent", sha256=sha256, size=size)
 
 
 def test_a_verified_artifact_is_recorded_once() -> None:
+    """Mutation: drop the call of `_nothing` in `_pending`."""
     log = with_pending(verified=False)
     assert decide_artifact_verified(log.state.view, "agent", sha256=b"sha5", size=10) == (ArtifactVerified("agent", 5, b"sha5"),)
     assert decide_artifact_verified(with_pending().state.view, "agent", sha256=b"sha5", size=10) == ()
@@ -130,6 +133,7 @@ def test_a_verified_artifact_is_recorded_once() -> None:
 
 
 def test_an_artifact_that_was_not_verified_is_never_activated() -> None:
+    """Mutation: drop the check in `decide_activate`."""
     log = with_pending(verified=False)
     with pytest.raises(NotAllowed) as caught:
         decide_activate(log.state.view, "agent")
@@ -157,6 +161,7 @@ def test_activating_with_nothing_pending_is_misuse() -> None:
 
 
 def test_a_minimum_that_rose_meanwhile_bars_activation_and_rules_out_the_candidate() -> None:
+    """Mutation: drop the check in `decide_activate`."""
     log = ClassLog(updates, {b"o": (reference(6, minimum=6),)})
     log.state = with_pending().state
     log.append(OffersApplied(b"o"))
@@ -171,6 +176,7 @@ def test_a_minimum_that_rose_meanwhile_bars_activation_and_rules_out_the_candida
 
 
 def test_a_release_is_confirmed_once() -> None:
+    """Mutation: drop the call of `_nothing` in `decide_confirm`."""
     log = updated()
     events = decide_confirm(log.state.view, "agent")
     assert events == (UpdateConfirmed("agent", 5),)
@@ -181,6 +187,7 @@ def test_a_release_is_confirmed_once() -> None:
 
 
 def test_rolling_back_brings_the_candidate_and_then_there_is_none() -> None:
+    """Mutation: drop the check in `decide_roll_back`."""
     log = updated()
     events = decide_roll_back(log.state.view, "agent", reason="crashed")
     assert events == (UpdateRolledBack("agent", 5, "1.4", 4, b"sha4", "crashed"),)

@@ -420,6 +420,7 @@ def test_check_after_the_signature_tries_every_rule() -> None:
 
 @pytest.mark.parametrize("rule", ["size", "structure", "claims", "keys", "signature"])
 def test_check_reaches_nothing_behind_a_document_that_is_not_authentic(rule: str) -> None:
+    """Mutation: drop the call of `check_document_size` in `check_size`."""
     data, issuer, options = breaking(rule)
     told = outcomes(data, issuer, **options)
     place = RULES.index(rule)
