@@ -3,7 +3,8 @@
 Rules this file keeps:
 
 - Each file is valid alone, bound to journal, class, LSN, chain digest, epoch and fold-set version by header, name and seal.
-- A checkpoint is only a shortcut: damage to one means an older one and a longer replay.
+- A checkpoint is only a shortcut: damage to one means an older one and a longer replay. Where none is left and the journal reaches back
+  to its first record, the class starts from nothing, as it did at LSN 0.
 - One that older folds made is brought up to the present ones where a way is known (`fold_sets`), and passed over elsewhere.
 - A new set is read back past the page cache and verified before anything older goes.
 
@@ -27,7 +28,7 @@ from rap_journal.format import SALT_BYTES
 from rap_journal.layout import checkpoint_name, parse_checkpoint_name
 from rap_journal.payload import StrictHead
 from rap_journal.sealed_files import SealedFile, SealedHeader, encode_sealed_file, install_file, read_sealed_file, unseal_file
-from rap_journal.sealing import KeyRing, Purpose
+from rap_journal.sealing import KeyRing, Purpose, SealBroken
 from rap_journal.values import ClassSpec
 
 
@@ -57,12 +58,24 @@ class LoadedCheckpoint(NamedTuple):
     content: ClassContent
 
 
+START = LoadedCheckpoint(EMPTY_ANCHOR, ClassContent(StrictHead(), 0, None))
+"""What a checkpoint at LSN 0 says, whatever the class and its folds: nothing was folded yet. It stands in for one that is not there."""
+
+
 class BadCheckpoint(NamedTuple):
-    """A checkpoint that could not be used, and why."""
+    """A checkpoint that could not be used, and why.
+
+    Attributes:
+        file: its name, relative to the journal's folder; that of the class's folder where it holds none at all.
+        state_class: name of the class.
+        reason: stable word.
+        is_damaged: whether its bytes are not those that were written; a later release, other folds or the disk may stand in the way, too.
+    """
 
     file: str
     state_class: str
     reason: str
+    is_damaged: bool = False
 
 
 def encode_checkpoint(
@@ -117,13 +130,18 @@ def load_newest(
     *,
     fold_set: FoldSet,
     lsn_max: int | None = None,
+    reaches_back: bool = False,
 ) -> tuple[dict[int, LoadedCheckpoint], list[BadCheckpoint]]:
-    """The newest usable checkpoint of every class (not above `lsn_max`), by class number, and those that could not be used."""
+    """The newest usable checkpoint of every class (not above `lsn_max`), by class number, and those that could not be used.
+
+    `reaches_back`: whether the journal still holds its first record, so that `START` serves a class that has no other.
+    """
     loaded: dict[int, LoadedCheckpoint] = {}
     bad: list[BadCheckpoint] = []
     for spec in specs:
         folder = folders.classes.get(spec.number)
-        for lsn in reversed(list_checkpoints(folder)) if folder is not None else ():
+        listed = list_checkpoints(folder) if folder is not None else []
+        for lsn in reversed(listed):
             if lsn_max is not None and lsn > lsn_max:
                 continue
             try:
@@ -131,8 +149,11 @@ def load_newest(
                 loaded[spec.number] = load_checkpoint(folder, spec, lsn, keys, journal_id, fold_set=fold_set)
                 break
             except (StateStoreError, OSError) as error:
-                reason = error.reason if isinstance(error, StateStoreError) else "unreadable"
-                bad.append(BadCheckpoint(f"{spec.name}/{checkpoint_name(lsn)}", spec.name, reason or "damaged"))
+                bad.append(_bad(spec, lsn, error))
+        if folder is not None and not listed:
+            bad.append(BadCheckpoint(spec.name, spec.name, "no_checkpoint"))
+        if reaches_back:
+            loaded.setdefault(spec.number, START)
     return loaded, bad
 
 
@@ -166,6 +187,12 @@ def is_set_known_at(folders: JournalFolders, specs: Sequence[ClassSpec], lsn: in
         if spec.number in folders.classes and folders.classes[spec.number].status(checkpoint_name(lsn)) is not None
     ]
     return lsn == 0 or all(fold_set.is_known_at(level, header.fold_set) for header in headers)
+
+
+def _bad(spec: ClassSpec, lsn: int, error: StateStoreError | OSError) -> BadCheckpoint:
+    reason = (error.reason or "damaged") if isinstance(error, StateStoreError) else "unreadable"
+    is_damaged = isinstance(error, DamageError | SealBroken) and reason != "other_folds"
+    return BadCheckpoint(f"{spec.name}/{checkpoint_name(lsn)}", spec.name, reason, is_damaged)
 
 
 def _decode_content(file: SealedFile, keys: KeyRing) -> ClassContent:

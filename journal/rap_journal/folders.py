@@ -3,7 +3,7 @@
 Rules this file keeps:
 
 - A journal is made whole in a folder of another name and then renamed: after that a missing folder is damage, never a fresh start.
-- A missing folder of a cache class is made again and reported; that of a strict class is left missing and reported.
+- A missing folder of a class is made again, empty, and reported: that it holds no checkpoint is what tells that the class is damaged.
 
 Example::
 
@@ -17,7 +17,7 @@ from typing import NamedTuple, Self
 
 from rap_journal.filesystem import Directory
 from rap_journal.layout import JOURNAL, QUARANTINE, TEMPORARY
-from rap_journal.values import ClassSpec, Durability
+from rap_journal.values import ClassSpec
 
 
 class JournalFolders(NamedTuple):
@@ -39,7 +39,7 @@ class JournalFolders(NamedTuple):
 
     @classmethod
     def open(cls, root: Directory, specs: Sequence[ClassSpec], *, may_repair: bool) -> Self:
-        """Open all folders. With `may_repair`, missing ones that hold nothing irreplaceable are made again.
+        """Open all folders. With `may_repair`, missing ones are made again, but for that of the segments.
 
         Raises `FileNotFoundError` when the folder of segments is missing, and `UnsafeFile`; `root` stays open then, and nothing else.
         """
@@ -50,7 +50,7 @@ class JournalFolders(NamedTuple):
                     classes[spec.number] = opened.enter_context(root.directory(spec.name))
                 else:
                     missing.append(spec.name)
-                    if may_repair and spec.durability is not Durability.STRICT:
+                    if may_repair:
                         classes[spec.number] = opened.enter_context(root.create_directory(spec.name))
                         remade = True
             for name in (QUARANTINE, TEMPORARY):

@@ -61,6 +61,11 @@ class Inventory(NamedTuple):
         plausible = [stray.number for stray in self.strays if stray.number <= _STRAY_NUMBER_MAX]
         return max([segment.header.number for segment in self.chain] + plausible, default=0)
 
+    @property
+    def reaches_back(self) -> bool:
+        """Whether the first record there ever was is kept, or there never was one: then every class can be folded from nothing."""
+        return not self.chain or self.chain[0].header.first_lsn == 1
+
     def damaged(self) -> tuple[Stray, ...]:
         """Strays that are damage: neither stale nor foreign."""
         return tuple(stray for stray in self.strays if stray.reason not in ("stale", "foreign"))

@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 from rap_journal.batches import Ticket
-from rap_journal.checkpoints import EMPTY_ANCHOR, Anchor, ClassContent, list_checkpoints, load_newest, write_set
+from rap_journal.checkpoints import EMPTY_ANCHOR, Anchor, BadCheckpoint, ClassContent, list_checkpoints, load_newest, write_set
 from rap_journal.committer import Committer, Projections
 from rap_journal.errors import FailClosed, FormatTooNew
 from rap_journal.filesystem import Directory
@@ -28,7 +28,7 @@ from rap_journal.fold_sets import FoldSet
 from rap_journal.folders import JournalFolders
 from rap_journal.format import WITNESS_SLOT_BYTES
 from rap_journal.format_levels import LEVELS, FormatLevels, require_known, require_known_segments
-from rap_journal.inventory import take_inventory
+from rap_journal.inventory import Inventory, take_inventory
 from rap_journal.key_files import KeyProvider
 from rap_journal.key_generations import make_generation, open_key_ring
 from rap_journal.layout import MARKER, WITNESS, checkpoint_name
@@ -38,7 +38,7 @@ from rap_journal.markers import Marker, ProviderKind, read_marker, sealed_marker
 from rap_journal.payload import StrictHead
 from rap_journal.recovery import Base, Examined, examine
 from rap_journal.recovery_report import Finding, RecoveryReport
-from rap_journal.repair import doubts_about, prepare, repair_closed, repair_copies, repair_marker
+from rap_journal.repair import doubts_about, prepare, put_away_checkpoints, repair_closed, repair_copies, repair_marker
 from rap_journal.sealing import KeyRing, key_check_value
 from rap_journal.segment_writer import SegmentWriter, WriterIdentity
 from rap_journal.unknown_records import FoldWhatIsKnown
@@ -123,6 +123,7 @@ class Journal:
     Attributes:
         unknown: what the projections said of the first record that they do not know; None where they know all. See `folded_lsn`.
         folded_lsn: LSN up to which the projections were given records when it was opened.
+        bad_checkpoints: those that the opening found damaged, or not there.
     """
 
     def __init__(
@@ -136,6 +137,7 @@ class Journal:
         self.node_us = 0
         self.unknown: FormatTooNew | None = None
         self.folded_lsn = report.last_lsn
+        self.bad_checkpoints: tuple[BadCheckpoint, ...] = ()
         self._committer = committer
         self._renewing = threading.Lock()
 
@@ -191,7 +193,7 @@ class Journal:
         sealed = open_slot(slot, keys.ring)
         inventory = take_inventory(folders.journal, marker.journal_id)
         require_known_segments(inventory, setup.levels, folders.journal.name)
-        base = load_base(folders, keys, setup)
+        base = load_base(folders, keys, setup, inventory)
         fold = FoldWhatIsKnown(projections, lambda: _restore(projections, setup.specs, base))
         examined = fold.through(
             lambda known: examine(folders, inventory, keys.ring, base, slot, sealed, setup.specs, marker.cluster, known)
@@ -208,11 +210,15 @@ class Journal:
             next_number = 1 + max(slot.point.segment, inventory.number_max)
             journal = cls._writable(unlocked, setup, examined, slot, sealed, projections, next_number, epoch)
             doubts = doubts_about(witness, examined.report.last_lsn)
+            journal.report = put_away_checkpoints(
+                folders, base.bad, setup.specs, journal.report, marker.journal_id, quarantine_bytes_max=setup.quarantine_bytes_max
+            )
             journal.report = journal.report._replace(
                 findings=journal.report.findings + repaired + doubts, witness_doubtful=bool(doubts)
             )
             folders.wipe_temporary()
         journal.node_us = examined.node_us
+        journal.bad_checkpoints = tuple(bad for bad in base.bad if bad.is_damaged or bad.reason == "no_checkpoint")
         return journal
 
     @classmethod
@@ -399,9 +405,12 @@ def _restore(projections: RecoveringProjections, specs: Sequence[ClassSpec], bas
         projections.restore(spec.number, loaded.content.value if loaded else None)
 
 
-def load_base(folders: JournalFolders, keys: Keys, setup: Setup, *, lsn_max: int | None = None) -> Base:
-    """The newest usable checkpoints."""
-    loaded, bad = load_newest(folders, keys.ring, keys.marker.journal_id, setup.specs, fold_set=setup.fold_set, lsn_max=lsn_max)
+def load_base(folders: JournalFolders, keys: Keys, setup: Setup, inventory: Inventory, *, lsn_max: int | None = None) -> Base:
+    """The newest usable checkpoints; of a class that has none, the start of the journal, where `inventory` reaches back to it."""
+    loaded, bad = load_newest(
+        folders, keys.ring, keys.marker.journal_id, setup.specs,
+        fold_set=setup.fold_set, lsn_max=lsn_max, reaches_back=inventory.reaches_back,
+    )  # fmt: skip
     return Base(loaded, bad)
 
 

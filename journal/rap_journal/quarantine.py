@@ -36,6 +36,9 @@ from rap_journal.format import FORMAT_VERSION, QUARANTINE_HEADER, QUARANTINE_HEA
 from rap_journal.layout import parse_quarantine_name, quarantine_name
 from rap_journal.sealed_files import install_file
 
+PUT_AWAY = 7
+"""Label of a whole file that was put away: of a class that was reset, or a damaged checkpoint. The others are those of recovery's verdicts."""
+
 _CHECKED_BYTES = 104
 _DIGEST_BYTES = 32
 

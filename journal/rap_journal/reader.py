@@ -14,13 +14,13 @@ Example::
         for frame, records in reader.records(after_lsn=0): ...
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from rap_journal.checkpoints import LoadedCheckpoint, list_checkpoints, load_checkpoint
+from rap_journal.checkpoints import START, LoadedCheckpoint, list_checkpoints, load_checkpoint
 from rap_journal.errors import DamageError, HistoryGone, NoSuchRecord, StateStoreError
 from rap_journal.filesystem import Directory, File
 from rap_journal.folders import JournalFolders
@@ -99,8 +99,8 @@ class JournalReader:
         if live and frames and lsn > self.slot.point.lsn:
             # The last frame may be in the page cache only; the one before it was synced, since frames are written one at a time.
             lsn = max(self.slot.point.lsn, frames[-1].header.first_lsn - 1)
-        oldest = max((min(list_checkpoints(folder), default=0) for folder in self.folders.classes.values()), default=0)
-        self.horizon = Horizon(lsn, oldest, live)
+        kept = [list_checkpoints(folder) for folder in self.folders.classes.values()]
+        self.horizon = Horizon(lsn, oldest_shown(kept, reaches_back=self.inventory.reaches_back), live)
 
     def records(self, after_lsn: int = 0, until_lsn: int | None = None) -> Iterator[tuple[Frame, list[Record]]]:
         """Frames with their records that hold an LSN after `after_lsn`, up to the horizon or `until_lsn`.
@@ -117,7 +117,7 @@ class JournalReader:
                 yield frame, records
 
     def checkpoint_before(self, spec: ClassSpec, lsn: int) -> LoadedCheckpoint:
-        """The newest usable checkpoint of a class at or before `lsn`.
+        """The newest usable checkpoint of a class at or before `lsn`; where there is none, the start, if the first record is kept.
 
         Raises `NoSuchRecord` beyond the horizon, `HistoryGone` before the history floor, and `DamageError` where there is history and
         the class has no checkpoint that can be used.
@@ -138,6 +138,8 @@ class JournalReader:
                     )
                 except (StateStoreError, OSError) as error:
                     damage = damage or _damage_told_by(error)
+        if self.inventory.reaches_back and lsn >= self.horizon.oldest_lsn:
+            return START
         if damage is None or lsn < self.horizon.oldest_lsn:
             raise self.history_gone(lsn)
         raise DamageError(
@@ -217,6 +219,15 @@ class JournalReader:
             self._files.pop(name).close()
         for name in wanted - set(self._files):
             self._files[name] = self.folders.journal.open(name)
+
+
+def oldest_shown(kept: Sequence[Sequence[int]], *, reaches_back: bool) -> int:
+    """The history floor, from the LSNs of the checkpoints that each class has: that of the oldest set.
+
+    Where the first record is there, a class that lacks its file of that set can be folded from the start; else history begins at its own.
+    """
+    oldest = [min(lsns) for lsns in kept if lsns]
+    return min(oldest, default=0) if reaches_back else max(oldest, default=0)
 
 
 def _damage_told_by(error: StateStoreError | OSError) -> str | None:

@@ -17,7 +17,7 @@ Example::
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from rap_journal.checkpoints import BadCheckpoint, LoadedCheckpoint
+from rap_journal.checkpoints import START, BadCheckpoint, LoadedCheckpoint
 from rap_journal.filesystem import Directory
 from rap_journal.folders import JournalFolders
 from rap_journal.format import DIGEST_BYTES
@@ -44,6 +44,11 @@ class Base(NamedTuple):
     def after_lsn(self) -> int:
         """Every class has a checkpoint at this LSN or later, or none at all."""
         return min((checkpoint.anchor.lsn for checkpoint in self.checkpoints.values()), default=0)
+
+    @property
+    def from_start(self) -> tuple[int, ...]:
+        """Numbers of the classes that have no usable checkpoint and are folded from the first record on."""
+        return tuple(sorted(number for number, loaded in self.checkpoints.items() if loaded is START))
 
 
 class Examined(NamedTuple):
@@ -96,6 +101,7 @@ def examine(
     report = RecoveryReport(
         cluster, Verdict.DIVERGED if reading.is_tampered else verdict or unfinished, tuple(reading.findings), tuple(reading.losses),
         reading.is_tampered, reading.cautious, base.after_lsn, chain.last_lsn, reading.frame_count, reading.record_count, False,
+        from_start=base.from_start,
     )  # fmt: skip
     return Examined(report, verdict, chain, walk.end, reading.heads, reading.node_us, slot.journal_id, reading.cut_mask)
 
@@ -163,12 +169,12 @@ class _Reading:
             self._find(Verdict.TAIL_DAMAGED, f"journal/{stray.name}", stray.number, 0, 0, (0, 0), (), stray.reason,
                        "the file was left alone.", "Check the disk.")  # fmt: skip
         for bad in self._base.bad:
-            if bad.reason != "other_folds":
+            if bad.reason != "other_folds" and bad.file not in folders.missing:
                 self._find(Verdict.GAP, bad.file, 0, 0, 0, (0, 0), (bad.state_class,), bad.reason,
-                           "an older checkpoint was used.", "The next checkpoint replaces it.")  # fmt: skip
+                           self._instead_of_checkpoint(bad.state_class), "The next checkpoint replaces it.")  # fmt: skip
         for name in folders.missing:
             self._find(Verdict.GAP, name, 0, 0, 0, (0, 0), (name,), "missing_folder",
-                       "it counts as damage.", "Restore the folder.")  # fmt: skip
+                       f"the folder was made again, empty; {self._instead_of_checkpoint(name)}", "Check the disk.")  # fmt: skip
         for spec in self._specs:
             if spec.number not in self._base.checkpoints:
                 self.losses.append(ClassLoss(spec.number, 0, 0, "no_checkpoint"))
@@ -223,6 +229,13 @@ class _Reading:
         for gap in gaps:
             if gap.strict_lost and gap.last_strict_lsn > self._slot.point.lsn:
                 self._charge_strict(gap)
+
+    def _instead_of_checkpoint(self, class_name: str) -> str:
+        number = next(spec.number for spec in self._specs if spec.name == class_name)
+        loaded = self._base.checkpoints.get(number)
+        if loaded is None:
+            return "there is no other checkpoint, and the first records are gone: the class lost its state."
+        return "it was folded again from the first record on." if loaded is START else "an older checkpoint was used."
 
     def _take(self, records: list[Record], fold: Callable[[list[Record]], None]) -> None:
         for record in records:

@@ -25,6 +25,7 @@ class Finding(NamedTuple):
         reason: stable word.
         done: what the store did about it.
         advice: what to do next.
+        action: the same in one stable word, where it is none of "cut" and "reported".
         quarantine_sha256: SHA-256 of the bytes concerned where they are in quarantine, as the piece itself names it; else None.
     """
 
@@ -40,6 +41,7 @@ class Finding(NamedTuple):
     done: str
     advice: str
     quarantine_sha256: bytes | None = None
+    action: str = ""
 
     def sentence(self) -> str:
         """The finding in one line."""
@@ -72,6 +74,7 @@ class RecoveryReport(NamedTuple):
         last_lsn: LSN of the last record recovered.
         frame_count, record_count: what was replayed.
         rewrote_last_frame: whether the last frame was written again, since only the page cache vouched for it.
+        from_start: numbers of the classes that had no usable checkpoint and lost nothing by that: they were folded from the first record on.
         witness_doubtful: whether a slot of the witness is bad and no crash explains it: floors it kept may be lost (trust, 15).
     """
 
@@ -87,6 +90,7 @@ class RecoveryReport(NamedTuple):
     record_count: int
     rewrote_last_frame: bool
     witness_doubtful: bool = False
+    from_start: tuple[int, ...] = ()
 
     @property
     def is_clean(self) -> bool:

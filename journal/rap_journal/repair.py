@@ -10,6 +10,7 @@ Rules this file keeps (FORMAT.md, "Recovery", has the reasons):
 - A marker is durable before anything is written that it stands for. One that is behind the segments was put there by somebody, or
   its writing was never synced: it is written again.
 - What is kept twice, marker and key files, is written again from its whole copy.
+- A damaged checkpoint goes to quarantine and from its folder: it serves nobody, and would be found again at every opening.
 
 Example::
 
@@ -21,14 +22,16 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from rap_journal.filesystem import Directory
+from rap_journal.checkpoints import BadCheckpoint
+from rap_journal.filesystem import Directory, read_whole
 from rap_journal.folders import JournalFolders
 from rap_journal.inventory import Inventory, SegmentFile
 from rap_journal.key_files import key_file_bytes
 from rap_journal.key_generations import copies_to_repair, drop_unnamed
 from rap_journal.layout import MARKER, WITNESS, keys_name
+from rap_journal.limits import CHECKPOINT_BYTES_MAX
 from rap_journal.markers import Marker, read_marker, sealed_marker, write_marker
-from rap_journal.quarantine import Piece, keep
+from rap_journal.quarantine import PUT_AWAY, Piece, keep
 from rap_journal.recovery import Examined
 from rap_journal.recovery_plan import Verdict
 from rap_journal.recovery_report import Finding, RecoveryReport
@@ -37,6 +40,7 @@ from rap_journal.sealed_files import install_file
 from rap_journal.sealing import KeyRing
 from rap_journal.segments import Cut, Predecessor, SegmentHeader
 from rap_journal.space import is_no_space
+from rap_journal.values import ClassSpec
 from rap_journal.walk import WalkEnd
 from rap_journal.witness import WitnessFile
 
@@ -137,6 +141,30 @@ def repair_copies(root: Directory, folders: JournalFolders, key_folders: Sequenc
         "copies_differ": "If key slots were being changed, look whether the change is there.",
     }
     return tuple(Finding(Verdict.GAP, file, 0, 0, 0, 0, 0, (), reason, done, advice[reason]) for file, reason in repaired)
+
+
+def put_away_checkpoints(
+    folders: JournalFolders, bad: Sequence[BadCheckpoint], specs: Sequence[ClassSpec], report: RecoveryReport, journal_id: bytes, *,
+    quarantine_bytes_max: int,
+) -> RecoveryReport:  # fmt: skip
+    """Move damaged checkpoints into quarantine; returns the report, with the digests of the pieces. One without room there stays in place."""
+    of_class = {spec.name: spec.number for spec in specs}
+    for checkpoint in bad:
+        if checkpoint.is_damaged:
+            number, name = of_class[checkpoint.state_class], checkpoint.file.rpartition("/")[2]
+            data = read_whole(folders.classes[number], name, CHECKPOINT_BYTES_MAX)
+            if _keep(folders, Piece(journal_id, 0, 0, number, report.last_lsn, PUT_AWAY, data), quarantine_bytes_max):
+                folders.classes[number].unlink(name)
+                folders.classes[number].sync()
+                kept: dict[str, Any] = {
+                    "byte_count": len(data),
+                    "quarantine_sha256": hashlib.sha256(data).digest(),
+                    "action": "put_away",
+                }
+                report = report._replace(
+                    findings=tuple(it._replace(**kept) if it.file == checkpoint.file else it for it in report.findings)
+                )
+    return report
 
 
 def doubts_about(witness: WitnessFile, last_lsn: int) -> tuple[Finding, ...]:

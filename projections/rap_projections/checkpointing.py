@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from rap_journal.checkpoints import EMPTY_ANCHOR, Anchor, ClassContent, list_checkpoints, load_checkpoint
-from rap_journal.errors import StateStoreError
+from rap_journal.errors import NoSpace, StateStoreError
 from rap_journal.inventory import take_inventory
 from rap_journal.journal import Journal, load_base, write_checkpoint_set
 from rap_journal.payload import StrictHeads
@@ -62,7 +62,8 @@ def write_checkpoint(core: JournaledState, policy: EffectivePolicy | None = None
     """
     journal, classes = core.journal, core.classes
     lsn = journal.seal_active()
-    base = load_base(journal.folders, journal.keys, journal.setup)
+    inventory = take_inventory(journal.folders.journal, journal.keys.marker.journal_id)
+    base = load_base(journal.folders, journal.keys, journal.setup, inventory)
     folded = fold_files(core, base, classes, until_lsn=lsn)
     digest = folded.state.digest()
     if all(loaded.anchor.lsn == folded.anchor.lsn for loaded in base.checkpoints.values()) and base.checkpoints:
@@ -81,6 +82,13 @@ def write_checkpoint(core: JournaledState, policy: EffectivePolicy | None = None
     event = CheckpointWritten(folded.anchor.lsn, set_number, folded.anchor.digest, digests)
     receipt = core.execute("checkpoint", _always(event)) if any(folds.spec == HEALTH for folds in classes) else None
     return WrittenCheckpoint(folded.anchor.lsn, byte_count, digest, receipt)
+
+
+def replace_bad_checkpoints(core: JournaledState, policy: EffectivePolicy | None = None) -> None:
+    """Write a set where the opening found checkpoints damaged or missing; without space, that is left to the next one."""
+    if core.journal.bad_checkpoints and core.journal.is_writable:
+        with suppress(NoSpace):
+            write_checkpoint(core, policy)
 
 
 def fold_files(core: JournaledState, base: Base, classes: Sequence[ClassFolds], *, until_lsn: int) -> _Folded:

@@ -62,6 +62,7 @@ class Opening:
             self._context.fail_closed("tampered")
         losses = [loss for loss in journal.report.losses if (loss.state_class, loss.first_lsn, loss.last_lsn) not in seen]
         self._judge_losses(losses)
+        self._judge_from_start()
         self._verify_trust()
         self._verify_identity()
         if self._context.fail_closed_reason is None:
@@ -82,6 +83,13 @@ class Opening:
         for loss in losses:
             if loss.state_class in _FATAL:
                 self._context.fail_closed(f"{_NAMES[loss.state_class]}_damaged")
+
+    def _judge_from_start(self) -> None:
+        """Identity and trust without a checkpoint fail closed although every record is there (spec 8, step 7), until they are reset."""
+        reset = {number for number, _first_lsn, _last_lsn in self._core.resets_seen}
+        for number in self._core.journal.report.from_start:
+            if number in _FATAL and number not in reset:
+                self._context.fail_closed(f"{_NAMES[number]}_damaged")
 
     def _verify_trust(self) -> None:
         """Every kept bundle is verified again, from the bootstrap on; none, or an older one than the witness knows, is damage."""
@@ -206,7 +214,7 @@ def found_by(report: RecoveryReport) -> tuple[RecoveryDone, ...]:
     return tuple(
         RecoveryDone(
             finding.segment, finding.offset, max(0, finding.first_lsn - 1), finding.byte_count, finding.verdict.name.lower(),
-            finding.reason, "cut" if finding.byte_count else "reported", "check_disk" if report.is_damage else "none",
+            finding.reason, finding.action or ("cut" if finding.byte_count else "reported"), "check_disk" if report.is_damage else "none",
             finding.quarantine_sha256,
         )
         for finding in report.findings

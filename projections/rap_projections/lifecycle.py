@@ -57,7 +57,7 @@ class RecoveryDone(NamedTuple):
         byte_count: bytes cut or passed over.
         verdict: label of the verdict, such as "torn_tail".
         reason: what was wrong with the bytes, a short stable word.
-        action: what was done: a short stable word.
+        action: what was done: "cut", "put_away", "repaired", "lost" or "reported".
         next_step: what the caller or operator should do next: a short stable word.
         quarantine_sha256: SHA-256 of the bytes kept in quarantine, or None where there was nothing to keep.
     """

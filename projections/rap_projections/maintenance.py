@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from rap_journal.errors import NoSpace
 from rap_journal.space import disk_errors_mean
-from rap_projections.checkpointing import WrittenCheckpoint, write_checkpoint
+from rap_projections.checkpointing import WrittenCheckpoint, replace_bad_checkpoints, write_checkpoint
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.giving_way import GivingWay
 from rap_projections.retiring import retire, shorten_ledger
@@ -40,7 +40,10 @@ class Maintenance:
         self.disk_bytes: int | None = None
 
     def opened(self) -> None:
-        """Begin with a freshly opened journal."""
+        """Begin with a freshly opened journal: what of its checkpoints is damaged is replaced, unless the cluster fails closed."""
+        if self._context.fail_closed_reason is None:
+            with self._turn:
+                replace_bad_checkpoints(self._context.core, self._context.policy)
         self._scrubbing.opened()
         with suppress(OSError):
             self.disk_bytes = self._giving_way.measure().disk

@@ -23,7 +23,7 @@ from typing import Unpack
 
 from rap_journal.errors import FailClosed, MisuseError, StateStoreError
 from rap_journal.layout import document_name
-from rap_journal.quarantine import Piece, keep
+from rap_journal.quarantine import PUT_AWAY, Piece, keep
 from rap_journal.sealed_store import list_documents
 from rap_journal.values import ClassSpec
 from rap_projections.backup_source import known_floors
@@ -42,9 +42,6 @@ from rap_projections.trust import TrustView
 from rap_projections.trust_decisions import NewBundle, decide_bundles, decide_instant, decide_pin
 from rap_projections.trust_events import RestoreMarked, SignedInstantSeen, TrustFloorRaised
 from rap_projections.verified import VerifiedBundle
-
-LABEL = 7
-"""Label of a quarantined piece that a reset put away (FORMAT.md, "Quarantine")."""
 
 REASON = "operator"
 _ENDED = (Enrollment.LOST, Enrollment.REVOKED)
@@ -156,7 +153,7 @@ class Resets:
         for file_id in file_ids:
             with journal.folders.classes[spec.number].open(document_name(file_id)) as file:
                 data = file.read_at(0, file.size())
-            piece = Piece(journal.keys.marker.journal_id, 0, 0, spec.number, journal.durable_lsn, LABEL, data)
+            piece = Piece(journal.keys.marker.journal_id, 0, 0, spec.number, journal.durable_lsn, PUT_AWAY, data)
             keep(journal.folders.quarantine, journal.folders.temporary, piece, journal.setup.quarantine_bytes_max)
             sha256 = hashlib.sha256(data).digest()
             put_away = RecoveryDone(0, spec.number, journal.durable_lsn, len(data), "reset", REASON, "put_away", "none", sha256)

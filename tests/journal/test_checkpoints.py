@@ -8,6 +8,7 @@ import pytest
 
 from rap_journal.checkpoints import (
     EMPTY_ANCHOR,
+    START,
     Anchor,
     BadCheckpoint,
     ClassContent,
@@ -110,7 +111,7 @@ def test_a_damaged_one_is_passed_over_and_named(folders: JournalFolders) -> None
     data = flip(read_whole(folder, name, 1 << 20), 130)
     with folder.open(name, writable=True) as file:
         file.write_at(0, data)
-    assert load(folders) == (all_at(41) | {HEALTH.number: 0}, [BadCheckpoint(f"health/{name}", "health", "bad_digest")])
+    assert load(folders) == (all_at(41) | {HEALTH.number: 0}, [BadCheckpoint(f"health/{name}", "health", "bad_digest", True)])
 
 
 def test_an_unreadable_one_is_passed_over_and_named(filesystem: MemoryFileSystem, folders: JournalFolders) -> None:
@@ -231,4 +232,15 @@ def test_one_that_unseals_to_something_else_is_passed_over(folders: JournalFolde
     data = encode_sealed_file(checkpoint_name(41), header, content, RING, b"s" * 32)
     with folders.classes[HEALTH.number].create(checkpoint_name(41)) as file:
         file.write_at(0, data)
-    assert load(folders) == (all_at(0), [BadCheckpoint(f"health/{checkpoint_name(41)}", "health", "bad_content")])
+    assert load(folders) == (all_at(0), [BadCheckpoint(f"health/{checkpoint_name(41)}", "health", "bad_content", True)])
+
+
+def test_a_class_without_a_usable_checkpoint_starts_from_nothing_where_the_journal_reaches_back(folders: JournalFolders) -> None:
+    write(folders)
+    folder = folders.classes[HEALTH.number]
+    folder.unlink(checkpoint_name(41))
+    nothing_there = BadCheckpoint("health", "health", "no_checkpoint")
+    for reaches_back, expected in ((False, None), (True, START)):
+        loaded, bad = load_newest(folders, RING, JOURNAL_ID, SPECS, fold_set=FoldSet(1), reaches_back=reaches_back)
+        assert (loaded.get(HEALTH.number), bad) == (expected, [nothing_there])
+        assert loaded[PEERS.number].anchor == ANCHOR

@@ -8,7 +8,7 @@ from rap_journal.folders import JournalFolders
 from rap_journal.testing import MemoryFileSystem
 from rap_journal.testing.memory_handles import MemoryDirectory
 from rap_journal.values import ClassSpec
-from tests.journal.workbench import HEALTH, IDENTITY, PEERS, SPECS, TRUST
+from tests.journal.workbench import SPECS
 
 NAMES = ["health", "identity", "journal", "peers", "quarantine", "tmp", "trust"]
 
@@ -48,8 +48,8 @@ def test_a_whole_set_of_folders_is_opened_without_changing_anything(filesystem: 
     assert filesystem.operations == []
 
 
-@pytest.mark.parametrize("spec", [HEALTH, PEERS], ids=lambda spec: spec.name)
-def test_a_missing_folder_of_a_class_that_can_be_rebuilt_is_made_again_durably_and_reported(
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_a_missing_folder_of_a_class_is_made_again_durably_and_reported(
     filesystem: MemoryFileSystem, root: MemoryDirectory, spec: ClassSpec
 ) -> None:
     remove(root, spec.name)
@@ -57,15 +57,6 @@ def test_a_missing_folder_of_a_class_that_can_be_rebuilt_is_made_again_durably_a
     assert folders.missing == (spec.name,)
     assert set(folders.classes) == {each.number for each in SPECS}
     assert filesystem.crash().open_root("/store").names() == NAMES
-
-
-@pytest.mark.parametrize("spec", [IDENTITY, TRUST], ids=lambda spec: spec.name)
-def test_a_missing_folder_of_a_strict_class_stays_missing_and_is_reported(root: MemoryDirectory, spec: ClassSpec) -> None:
-    remove(root, spec.name)
-    folders = JournalFolders.open(root, SPECS, may_repair=True)
-    assert folders.missing == (spec.name,)
-    assert spec.number not in folders.classes
-    assert spec.name not in root.names()
 
 
 @pytest.mark.parametrize("name", ["quarantine", "tmp"])

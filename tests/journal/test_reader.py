@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rap_journal.checkpoints import START
 from rap_journal.errors import DamageError, FormatTooNew, HistoryGone, KeyUnavailable, NoSuchRecord
 from rap_journal.layout import WITNESS, checkpoint_name
 from rap_journal.reader import Horizon, JournalReader
@@ -279,7 +280,24 @@ def test_an_lsn_before_the_oldest_checkpoint_is_gone_with_the_floor_named() -> N
         assert "back to LSN 2, 2025-12-29T09:20:00+00:00." in str(caught.value)
 
 
+def without_the_first_segment(reader: JournalReader) -> JournalReader:
+    reader.folders.journal.unlink(f"{1:08d}-{1:08d}")
+    reader.refresh(live=False)
+    return reader
+
+
+def test_while_the_first_record_is_there_no_checkpoint_is_needed(checkpointed: JournalReader) -> None:
+    folder = checkpointed.folders.classes[PEERS.number]
+    for name in folder.names():
+        folder.unlink(name)
+    assert checkpointed.checkpoint_before(PEERS, 5) == START
+    assert checkpointed.checkpoint_before(HEALTH, 5).anchor.lsn == 4
+    checkpointed.refresh(live=False)
+    assert checkpointed.horizon.oldest_lsn == 0
+
+
 def test_where_history_reaches_and_a_class_has_no_whole_checkpoint_that_is_damage(checkpointed: JournalReader) -> None:
+    without_the_first_segment(checkpointed)
     folder = checkpointed.folders.classes[PEERS.number]
     for lsn in (0, 3, 4):
         with folder.open(checkpoint_name(lsn), writable=True) as file:
@@ -294,6 +312,7 @@ def test_a_class_folder_that_is_empty_is_damage_and_no_history_that_went(checkpo
     folder = checkpointed.folders.classes[PEERS.number]
     for name in folder.names():
         folder.unlink(name)
+    without_the_first_segment(checkpointed)
     with pytest.raises(DamageError) as caught:
         checkpointed.checkpoint_before(PEERS, 5)
     assert (caught.value.state_class, caught.value.reason) == ("peers", "missing")

@@ -11,10 +11,9 @@ from rap_journal.errors import FailClosed, FormatTooNew
 from rap_journal.format import FRAME_CHECKED_BYTES, FRAME_HEADER_BYTES
 from rap_journal.frames import Frame, frame_digest
 from rap_journal.inventory import take_inventory
-from rap_journal.journal import load_base, write_checkpoint_set
+from rap_journal.journal import write_checkpoint_set
 from rap_journal.layout import WITNESS
-from rap_journal.payload import StrictHead
-from rap_journal.quarantine import read_piece
+from rap_journal.quarantine import PUT_AWAY, read_piece
 from rap_journal.recovery_plan import Verdict
 from rap_journal.recovery_report import ClassLoss, RecoveryReport
 from rap_journal.testing import MemoryFileSystem, SeededRandomness
@@ -567,30 +566,60 @@ def test_a_damaged_checkpoint_means_an_older_one_and_a_longer_replay() -> None:
     assert opened.ledger.lsns() == [1, 2, 3, 4, 5]
 
 
-def test_a_class_without_any_usable_checkpoint_is_lost() -> None:
-    files = journal_of(MIXED)
-    _filesystem, opened = opened_from(without(files, f"peers/checkpoint-{0:016d}"))
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_class_without_any_usable_checkpoint_is_folded_from_the_first_record_on(spec: ClassSpec, damaged: bool) -> None:
+    files, name = journal_of(MIXED), f"{spec.name}/checkpoint-{0:016d}"
+    whole = opened_from(files)[1].ledger.state
+    filesystem, opened = opened_from(files | {name: b""} if damaged else without(files, name))
     report = opened.journal.report
-    assert report.losses == (ClassLoss(PEERS.number, 0, 0, "no_checkpoint"),)
+    assert (report.losses, report.from_start, report.is_tampered) == ((), (spec.number,), False)
+    (finding,) = report.findings
+    assert (finding.file, finding.reason) == ((name, "too_short") if damaged else (spec.name, "no_checkpoint"))
+    assert finding.done == "it was folded again from the first record on."
+    assert opened.ledger.state == whole
+    assert name not in tree(filesystem)
+    assert [bad.file for bad in opened.journal.bad_checkpoints] == [finding.file]
+
+
+def test_a_damaged_checkpoint_goes_to_quarantine() -> None:
+    files = journal_of(MIXED, checkpoint_after=3)
+    name = f"health/checkpoint-{3:016d}"
+    rotten = flip(content(files, name), 150)
+    filesystem, opened = opened_from(files | {name: rotten})
+    (finding,) = opened.journal.report.findings
+    assert (finding.byte_count, finding.quarantine_sha256) == (len(rotten), hashlib.sha256(rotten).digest())
+    assert finding.action == "put_away"
+    quarantine = filesystem.open_root(PATH).directory("quarantine")
+    (piece,) = [read_piece(quarantine, each) for each in quarantine.names() if each.startswith("0000")]
+    assert (piece.data, piece.label, piece.offset) == (rotten, PUT_AWAY, HEALTH.number)
+    opened.journal.close()
+    assert opened_from(tree(filesystem))[1].journal.report.is_clean
+
+
+def test_a_class_without_any_usable_checkpoint_is_lost_where_the_first_records_are_gone() -> None:
+    files = without(journal_of(MIXED, checkpoint_after=3), f"journal/{1:08d}-{1:08d}")
+    lost = [f"peers/checkpoint-{lsn:016d}" for lsn in (0, 3)]
+    _filesystem, opened = opened_from(without(files, *lost))
+    report = opened.journal.report
+    assert (report.losses, report.from_start) == ((ClassLoss(PEERS.number, 0, 0, "no_checkpoint"),), ())
     assert not report.is_clean and report.is_damage
     assert opened.ledger.restored[PEERS.number] is None
 
 
-def test_a_missing_folder_of_a_strict_class_is_a_loss_and_the_others_still_get_their_checkpoints() -> None:
+def test_a_missing_folder_of_a_strict_class_is_made_again_and_costs_nothing_while_all_records_are_there() -> None:
     filesystem, opened = new_journal()
     opened.append(TRUST, ["t1"])
     opened.journal.close()
     files = {name: data for name, data in tree(filesystem).items() if not name.startswith("trust")}
     filesystem, again = opened_from(files)
-    assert ("trust", 0, 0) in losses(again.journal.report)
-    assert "missing_folder" in [finding.reason for finding in again.journal.report.findings]
-    again.append(HEALTH, ["h2"])
-    lsn = again.journal.seal_active()
-    loaded = load_base(again.journal.folders, again.journal.keys, again.journal.setup).checkpoints
-    assert TRUST.number not in loaded
-    contents = {spec.number: ClassContent(StrictHead(), 0, []) for spec in SPECS}
-    assert write_checkpoint_set(again.journal, Anchor(lsn, 1, bytes(16)), contents) > 0
-    assert f"health/checkpoint-{lsn:016d}" in tree(filesystem)
+    assert (again.journal.report.losses, again.journal.report.from_start) == ((), (TRUST.number,))
+    findings = [(finding.file, finding.reason) for finding in again.journal.report.findings]
+    assert findings == [("trust", "missing_folder"), (f"trust/keys-{1:08d}", "damaged_copy")]
+    assert again.ledger.state == opened.ledger.state
+    assert again.checkpoint() == 1
+    again.journal.close()
+    assert opened_from(tree(filesystem))[1].journal.report.is_clean
 
 
 def test_a_checkpoint_newer_than_journal_and_witness_vouches_for_what_is_missing() -> None:

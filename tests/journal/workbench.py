@@ -157,9 +157,9 @@ class Opened(NamedTuple):
     def _heads(self) -> StrictHeads:
         """The strict heads as the checkpoints and the segments behind them give them."""
         journal = self.journal
-        loaded = load_base(journal.folders, journal.keys, journal.setup).checkpoints
-        heads = StrictHeads((number, checkpoint.content.head) for number, checkpoint in loaded.items())
         inventory = take_inventory(journal.folders.journal, JOURNAL_ID)
+        loaded = load_base(journal.folders, journal.keys, journal.setup, inventory).checkpoints
+        heads = StrictHeads((number, checkpoint.content.head) for number, checkpoint in loaded.items())
         for segment in Walk(journal.folders.journal, inventory, 0):
             for _frame, records in records_of(segment, journal.keys.ring):
                 for record in records:

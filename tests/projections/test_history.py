@@ -14,7 +14,7 @@ from rap_projections.history import ClusterHistory, History
 from rap_projections.policy import Policy
 from rap_projections.refusals import NoSuchCluster
 from rap_projections.testing.memory_store import ROOT
-from tests.projections.store_kit import CLUSTER, FOLDER, Ready, destroy, files, furnished, ready, written
+from tests.projections.store_kit import CLUSTER, FOLDER, Ready, destroy, files, folder, furnished, ready, written
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -189,12 +189,26 @@ def test_a_time_before_the_oldest_record_is_gone_where_there_was_history_and_the
         assert START.isoformat() in str(caught.value)
 
 
+@pytest.mark.parametrize("class_name", ["peers", "snapshots"])
+def test_without_a_whole_checkpoint_a_class_is_shown_by_folding_it_from_the_first_record_on(class_name: str) -> None:
+    it = furnished()
+    noted(it, 1)
+    it.cluster.checkpoint()
+    lsn, digest = it.cluster.view().lsn, it.cluster.digest()
+    it.kit.store.close()
+    destroy(it.kit.filesystem, f"{FOLDER}/{class_name}/", part="checkpoint-")
+    with opened(it) as history:
+        assert history.cluster(CLUSTER).horizon.oldest_lsn == 0
+        assert history.cluster(CLUSTER).state_at(lsn).digest() == digest
+
+
 def test_a_cache_without_a_whole_checkpoint_is_damage_and_no_history_that_went() -> None:
     it = furnished()
     noted(it, 1)
     it.cluster.checkpoint()
     it.kit.store.close()
     destroy(it.kit.filesystem, f"{FOLDER}/peers/", part="checkpoint-")
+    folder(it.kit.filesystem, f"{FOLDER}/journal").unlink(f"{1:08d}-{1:08d}")
     with opened(it) as history:
         cluster = history.cluster(CLUSTER)
         with pytest.raises(DamageError) as caught:

@@ -6,12 +6,11 @@ from collections.abc import Callable
 import pytest
 
 from rap_journal.errors import FailClosed, MisuseError
-from rap_journal.quarantine import read_piece
+from rap_journal.quarantine import PUT_AWAY, read_piece
 from rap_projections import Operation
 from rap_projections.event_kinds import event_of
 from rap_projections.lifecycle import ClassReset, RecoveryDone
 from rap_projections.refusals import Equivocation, Rollback, WrongFingerprint
-from rap_projections.resetting import LABEL
 from rap_projections.testing import Fabric
 from tests.projections.restore_kit import enrolled
 from tests.projections.store_kit import (
@@ -77,7 +76,7 @@ def test_what_is_given_up_is_in_quarantine_and_told_of() -> None:
     it.cluster.reset("identity")
     kept = folder(it.kit.filesystem, f"{FOLDER}/quarantine")
     pieces = [read_piece(kept, name) for name in kept.names()]
-    assert {piece.data for piece in pieces} == before and {piece.label for piece in pieces} == {LABEL}
+    assert {piece.data for piece in pieces} == before and {piece.label for piece in pieces} == {PUT_AWAY}
     assert names(it.kit.filesystem, f"{FOLDER}/identity/", part="document") == []
     told = [event for event in map(event_of, written(it)) if isinstance(event, RecoveryDone) and event.verdict == "reset"]
     assert len(told) == len(before)

@@ -23,7 +23,7 @@ from rap_journal.folders import JournalFolders
 from rap_journal.inventory import take_inventory
 from rap_journal.layout import WITNESS
 from rap_journal.markers import Marker, read_marker
-from rap_journal.reader import Horizon
+from rap_journal.reader import Horizon, oldest_shown
 from rap_journal.values import ClassSpec, Durability
 from rap_journal.walk import Gap, Walk
 from rap_journal.witness import read_witness, require_slot
@@ -103,7 +103,8 @@ class FrameReader:
         if live and frames and lsn > point.lsn:
             # The last frame may be in the page cache only; the one before it was synced, since frames are written one at a time.
             lsn = max(point.lsn, frames[-1].header.first_lsn - 1)
-        self.horizon = Horizon(lsn, max((min(lsns, default=0) for lsns in self._checkpoint_lsns()), default=0), live)
+        oldest = oldest_shown(self._checkpoint_lsns(), reaches_back=self._inventory.reaches_back)
+        self.horizon = Horizon(lsn, oldest, live)
 
     def frames(self, after_lsn: int = 0) -> Iterator[FrameLine]:
         """The frames that hold an LSN after `after_lsn`, oldest first, up to the horizon."""
