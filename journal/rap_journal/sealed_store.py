@@ -40,10 +40,14 @@ _WIPE_BYTES = 1 << 16
 
 def store_document(
     folders: JournalFolders, spec: ClassSpec, content: bytes, *, journal_id: bytes, keys: KeyRing, randomness: Callable[[int], bytes],
-    purpose: Purpose = Purpose.DOCUMENT,
+    purpose: Purpose = Purpose.DOCUMENT, again: bytes | None = None,
 ) -> bytes:  # fmt: skip
-    """Seal `content` into a new file of the class, durable on return, and return its file id. Raises `OSError`."""
-    salt = randomness(SALT_BYTES)
+    """Seal `content` into a new file of the class, durable on return, and return its file id. Raises `OSError`.
+
+    `again`: the file id of a document that is lost or damaged, and takes the same name again. The other half of its salt is fresh, and
+    with it the key, so that nothing is sealed twice under one key.
+    """
+    salt = (again or b"") + randomness(SALT_BYTES - len(again or b""))
     name = document_name(salt[:FILE_ID_BYTES])
     data = encode_sealed_file(name, SealedHeader(purpose, spec.number, journal_id), content, keys, salt)
     install_file(folders.temporary, folders.classes[spec.number], name, data)
@@ -61,7 +65,12 @@ def load_document(
 ) -> bytes:
     """The content of a document. Raises `FileNotFoundError`, `DamageError`, or `SealBroken` when it was tampered with or moved."""
     name = document_name(file_id)
-    file = read_sealed_file(folders.classes[spec.number], name)
+    folder = folders.classes.get(spec.number)
+    if folder is None:
+        raise DamageError(
+            f"the folder {spec.name} is missing, and {name} with it; nothing was read.", file=spec.name, reason="missing_folder"
+        )
+    file = read_sealed_file(folder, name)
     header = file.header
     if (header.purpose, header.state_class, header.journal_id) != (purpose, spec.number, journal_id) or salt_of(file)[
         :FILE_ID_BYTES

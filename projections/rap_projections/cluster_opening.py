@@ -24,10 +24,12 @@ from rap_projections import snapshot_decisions
 from rap_projections.cluster_building import NONCE_BYTES
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.derivation import Derivation
+from rap_projections.document_repair import repair_documents
 from rap_projections.documents import Scope
 from rap_projections.event_kinds import CLUSTER_CLASSES, HEALTH, IDENTITY, SNAPSHOTS, TRUST, Event
 from rap_projections.giving_way import count_quarantine
 from rap_projections.health_events import UptimeDebited
+from rap_projections.identity_events import IdentityRepaired
 from rap_projections.identity_keys import check_kept_keys
 from rap_projections.identity_review import review_identity
 from rap_projections.lifecycle import ClassReset, RecoveryDone
@@ -35,13 +37,20 @@ from rap_projections.node_time import Now
 from rap_projections.orphaned_keys import finish_wiping
 from rap_projections.refusals import RefusedError
 from rap_projections.retiring import SUBJECT
+from rap_projections.snapshot_events import SnapshotWithdrawn
+from rap_projections.snapshot_loss import DAMAGED, decide_snapshot_lost
 from rap_projections.snapshots import ScopeView
 from rap_projections.trust_decisions import decide_restore_marked
+from rap_projections.trust_events import TrustRepaired
 from rap_projections.upkeep_decisions import decide_fail_closed
 from rap_projections.witness_floors import decide_raised, is_rolled_back
 
 _NAMES = {spec.number: spec.name for spec in CLUSTER_CLASSES}
 _FATAL = (IDENTITY.number, TRUST.number)
+_REPAIRED: dict[int, Callable[[str, bytes], Event]] = {IDENTITY.number: IdentityRepaired, TRUST.number: TrustRepaired}
+
+SECOND_COPY = "event"
+"""Where the good copy of a document was that is written again."""
 
 
 class Opening:
@@ -51,6 +60,7 @@ class Opening:
         self._context = context
         self._core = context.core
         self._derivation = derivation
+        self._lost_file_ids: frozenset[bytes] = frozenset()
 
     def run(self) -> None:
         """Judge, verify, repair. Raises what writing raises."""
@@ -66,6 +76,7 @@ class Opening:
         self._verify_trust()
         self._verify_identity()
         if self._context.fail_closed_reason is None:
+            self._repair_documents()
             self._record_recovery(losses)
             self._raise_floors()
             self._mark_doubtful()
@@ -115,6 +126,17 @@ class Opening:
                 # No damage: what is lost was written down, and what is not at hand may be when it is needed.
                 return
 
+    def _repair_documents(self) -> None:
+        """Documents that are missing or damaged and have a second copy are made whole; all of it is part of the report."""
+        documents, journal = repair_documents(self._core), self._core.journal
+        self._lost_file_ids = documents.lost_file_ids
+        journal.report = journal.report._replace(findings=journal.report.findings + documents.findings)
+        for named in documents.repaired:
+            told = _REPAIRED.get(named.spec.number)
+            if told is not None:
+                event = told(SECOND_COPY, named.stored.file_id)
+                self._context.execute(named.spec.name, _always(event))
+
     def _record_recovery(self, losses: list[ClassLoss]) -> None:
         """Write down what recovery found, and reset the classes that lost something."""
         report, broken = self._core.journal.report, self._core.state.broken
@@ -123,19 +145,26 @@ class Opening:
         if HEALTH.name in report.cautious and not any(reset.class_number == HEALTH.number for reset in resets):
             resets.append(ClassReset(HEALTH.number, 0, 0, "torn_or_rotten"))
         for event in (*resets, *found_by(report)):
-            self._context.execute("recovery", self._with_uptime(event), durable=True)
+            self._context.execute("recovery", self._with_consequences(event), durable=True)
 
-    def _with_uptime(self, event: Event) -> Callable[[Now], tuple[Event, ...]]:
-        """A reset of health must not stop trusted time: what trust knows of the time used up is written right behind it."""
+    def _with_consequences(self, event: Event) -> Callable[[Now], tuple[Event, ...]]:
+        """A reset of health must not stop trusted time: what trust knows of the time used up is written right behind it. One of snapshots
+        leaves no document: the cluster is degraded."""
 
         def decide(now: Now) -> tuple[Event, ...]:
-            if not isinstance(event, ClassReset) or event.class_number != HEALTH.number:
+            reset_class = event.class_number if isinstance(event, ClassReset) else 0
+            if reset_class == SNAPSHOTS.number:
+                return (*self._decide_lost(now), event)
+            if reset_class != HEALTH.number:
                 return (event,)
             instants = self._core.state.view(TRUST).instants.values()
             used_s = max((seen.uptime_s for seen in instants), default=0)
             return (event, UptimeDebited(used_s, self._core.boot_id, now.boot_us))
 
         return decide
+
+    def _decide_lost(self, now: Now) -> tuple[Event, ...]:
+        return decide_snapshot_lost(self._core.state.view(HEALTH), now, self._context.policy)
 
     def _raise_floors(self) -> None:
         """The floor is the maximum of what journal and witness know (trust, 15)."""
@@ -181,6 +210,9 @@ class Opening:
         held: ScopeView = cluster.state.view(SNAPSHOTS).scope(scope)
         if held.pending is not None and not cluster.is_readable(held.pending.stored):
             self._drop_pending(scope)
+        for previous in held.previous:
+            if any(part.file_id in self._lost_file_ids for part in (previous.stored, *previous.increments)):
+                self._drop_previous(scope, previous.facts.content_id)
         if held.active is None:
             return
         trust = cluster.require_trust()
@@ -197,16 +229,31 @@ class Opening:
 
         cluster.execute(f"snapshots/{scope.value}", decide)
 
+    def _drop_previous(self, scope: Scope, content_id: bytes) -> None:
+        cluster = self._context
+
+        def decide(now: Now) -> tuple[Event, ...]:
+            snapshots = cluster.state.view(SNAPSHOTS)
+            return snapshot_decisions.decide_previous_dropped(snapshots, scope=scope, content_id=content_id, reason=DAMAGED)
+
+        cluster.execute(f"snapshots/{scope.value}", decide)
+
     def _fall_back(self, scope: Scope, flaw: str, usable: Collection[bytes]) -> None:
         cluster = self._context
 
         def decide(now: Now) -> tuple[Event, ...]:
             snapshots = cluster.state.view(SNAPSHOTS)
-            return snapshot_decisions.decide_fall_back(
+            events = snapshot_decisions.decide_fall_back(
                 snapshots, scope=scope, reason=flaw, usable=usable, now=now, policy=cluster.policy
             )
+            is_lost = flaw == DAMAGED and any(isinstance(event, SnapshotWithdrawn) for event in events)
+            return (*self._decide_lost(now), *events) if is_lost else events
 
         cluster.execute(f"snapshots/{scope.value}", decide)
+
+
+def _always(event: Event) -> Callable[[Now], tuple[Event, ...]]:
+    return lambda now: (event,)
 
 
 def found_by(report: RecoveryReport) -> tuple[RecoveryDone, ...]:

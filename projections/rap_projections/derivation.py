@@ -25,6 +25,7 @@ from rap_projections.documents import Scope, Version
 from rap_projections.event_kinds import HEALTH, PEERS, ROUTES, SERVICES, SNAPSHOTS, UPDATES, Event
 from rap_projections.node_time import Now
 from rap_projections.receipts import Context, Receipt
+from rap_projections.snapshot_loss import decide_snapshots_back
 
 NO_VERSION = Version(0, 0)
 
@@ -63,6 +64,7 @@ class Derivation:
             self._apply_assignments(context)
         else:
             self._apply_offers(context)
+        self._judge_loss(context)
         self._report_applied(scope, context)
 
     def derive_all(self, cause: Receipt | None = None) -> None:
@@ -157,6 +159,12 @@ class Derivation:
             return update_decisions.decide_offers(cluster.state.view(UPDATES), content_id=content_id, offers=offers)
 
         cluster.execute("updates", decide, context)
+
+    def _judge_loss(self, context: Context) -> None:
+        cluster = self._context
+        cluster.execute(
+            "health", lambda now: decide_snapshots_back(cluster.state.view(HEALTH), cluster.state.view(SNAPSHOTS)), context
+        )
 
     def _report_applied(self, scope: Scope, context: Context) -> None:
         """The sixth step of spec section 4: the version by which the affected components run."""

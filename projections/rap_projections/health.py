@@ -41,6 +41,9 @@ from rap_projections.upkeep import Upkeep, with_floor, with_incident
 STATE_LOST = "health-state-lost"
 """The reason under which a cluster is degraded whose health class was reset."""
 
+SNAPSHOT_LOST = "snapshot-lost"
+"""The reason under which a cluster is degraded that lost a signed document to damage, until every scope has one again."""
+
 NOTES_MAX = 32
 RECOVERIES_MAX = 16
 """Notes and recoveries kept. Part of the folds' meaning."""

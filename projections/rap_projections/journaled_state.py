@@ -281,15 +281,18 @@ class JournaledState:
         """Random bytes, from the door they came in by."""
         return self._setup.randomness(count)
 
-    def store(self, spec: ClassSpec, content: bytes, *, purpose: Purpose = Purpose.DOCUMENT) -> bytes:
-        """Keep a document, sealed and synced; returns its file id. Raises `NoSpace`, `StorageError`, and `MisuseError` after closing."""
+    def store(self, spec: ClassSpec, content: bytes, *, purpose: Purpose = Purpose.DOCUMENT, again: bytes | None = None) -> bytes:
+        """Keep a document, sealed and synced; returns its file id. Raises `NoSpace`, `StorageError`, and `MisuseError` after closing.
+
+        `again`: the file id of a document whose file is missing or damaged, and is replaced.
+        """
         self.require_open()
         self.journal.require_writable()
         folders, keys = self._unlocked.folders, self._unlocked.keys
         with disk_errors_mean(self.name, f"{spec.name} document"):
             file_id = store_document(
                 folders, spec, content, journal_id=keys.marker.journal_id, keys=keys.ring, randomness=self._setup.randomness,
-                purpose=purpose,
+                purpose=purpose, again=again,
             )  # fmt: skip
         self.stored_here.add(file_id)
         return file_id

@@ -147,6 +147,7 @@ def _scope_status(scope: ScopeView, now: Now) -> dict[str, Any]:
         "has_pending": scope.pending is not None,
         "previous_count": len(scope.previous),
         "is_fallen_back": scope.fallen_back,
+        "withdrawn_reason": scope.withdrawn_reason or None,
     }
 
 

@@ -177,3 +177,83 @@ def test_a_sound_opening_writes_nothing() -> None:
     it.kit.open()
     it.kit.store.close()
     assert files(it.kit.filesystem, f"{FOLDER}/journal/") == before
+
+
+def young() -> Ready:
+    """A store whose journal holds every record there ever was, and whose checkpoints say that there was none."""
+    it = ready()
+    it.cluster.activate(it.fabric.peers(["node-1"]))
+    it.cluster.note("kept")
+    return it
+
+
+@pytest.mark.parametrize("is_emptied", [False, True])
+@pytest.mark.parametrize("class_name", ["snapshots", "updates", "services", "health", "peers", "routes", "telemetry"])
+def test_a_class_without_a_checkpoint_is_folded_again_from_the_first_record_on_and_told(
+    class_name: str, is_emptied: bool
+) -> None:
+    it, path = young(), f"{FOLDER}/{class_name}/checkpoint-{0:016d}"
+    before = it.cluster.view()
+    it.kit.store.close()
+    if is_emptied:
+        write_file(it.kit.filesystem, path, b"")
+    else:
+        folder(it.kit.filesystem, f"{FOLDER}/{class_name}").unlink(f"checkpoint-{0:016d}")
+    it.kit.open()
+    (told,) = recoveries(it)
+    assert (told.reason, told.action) == (("too_short", "put_away") if is_emptied else ("no_checkpoint", "reported"))
+    it.cluster.flush()
+    after = it.cluster.view()
+    assert after.snapshots == before.snapshots and after.health.notes == before.health.notes
+    assert it.cluster.status()["store"]["recovery_count"] == 1 and not it.cluster.status()["degraded"]["is_degraded"]
+    assert after.health.checkpoint is not None
+    assert names(it.kit.filesystem, f"{FOLDER}/{class_name}/", part="checkpoint-") == [
+        f"{FOLDER}/{class_name}/checkpoint-{after.health.checkpoint.at_lsn:016d}"
+    ]
+    it.kit.kill()
+    assert it.cluster.recovery.is_clean and len(recoveries(it)) == 1
+
+
+@pytest.mark.parametrize("class_name", ["identity", "trust"])
+def test_identity_and_trust_without_a_checkpoint_fail_closed_until_they_are_reset(class_name: str) -> None:
+    it = young()
+    it.kit.store.close()
+    folder(it.kit.filesystem, f"{FOLDER}/{class_name}").unlink(f"checkpoint-{0:016d}")
+    for _opening in range(2):
+        it.kit.open()
+        assert it.cluster.status()["fail_closed"] == f"{class_name}_damaged"
+        it.kit.store.close()
+    it.kit.open()
+    pinned = {"bundle": it.fabric.bootstrap, "expect": it.fabric.fingerprint} if class_name == "trust" else {}
+    it.cluster.reset(class_name, **pinned)
+    assert it.cluster.status()["fail_closed"] is None
+    it.kit.kill()
+    assert it.cluster.status()["fail_closed"] is None and it.cluster.recovery.is_clean
+
+
+def test_a_bad_checkpoint_is_replaced_wherever_the_opening_is_killed() -> None:
+    def prepare() -> Ready:
+        it = young()
+        it.kit.store.close()
+        write_file(it.kit.filesystem, f"{FOLDER}/snapshots/checkpoint-{0:016d}", b"rot")
+        return it
+
+    for crash in crashed_at_every_operation(prepare, lambda it: it.kit.open()):
+        crash.it.kit.open()
+        assert crash.it.cluster.view().snapshots.scope("peers").active is not None
+        assert recoveries(crash.it), crash.at
+        crash.it.kit.kill()
+        assert crash.it.cluster.recovery.is_clean, crash.at
+
+
+def test_without_room_for_it_the_set_is_left_to_a_later_opening() -> None:
+    it = young()
+    it.kit.store.close()
+    folder(it.kit.filesystem, f"{FOLDER}/routes").unlink(f"checkpoint-{0:016d}")
+    it.kit.filesystem.capacity_bytes = it.kit.filesystem.used_bytes
+    it.kit.open()
+    assert it.cluster.status()["fail_closed"] is None and it.cluster.view().snapshots.scope("peers").active is not None
+    it.kit.filesystem.capacity_bytes = None
+    it.kit.kill()
+    it.kit.kill()
+    assert it.cluster.recovery.is_clean

@@ -30,7 +30,7 @@ FIELDS = {
 
 SCOPE_FIELDS = [
     "active_version", "applied_version", "expires_at_s", "has_pending", "is_expired", "is_fallen_back", "is_refresh_due",
-    "previous_count", "refresh_after_s",
+    "previous_count", "refresh_after_s", "withdrawn_reason",
 ]  # fmt: skip
 
 

@@ -32,7 +32,7 @@ STATUS: dict[str, Any] = {
     },
     "is_sealed": False,
     "is_live": False,
-    "sound": {"is_sound": True, "unsound_scopes": [], "missing": []},
+    "sound": {"is_sound": True, "unsound_scopes": [], "lost_scopes": [], "missing": []},
     "journal": {
         "first_lsn": 1, "oldest_lsn": 0, "checkpoints": [0, 40], "replay_count": 20, "segment_count": 1, "stored_bytes": 4096,
     },
@@ -122,7 +122,7 @@ def test_without_a_checkpoint_the_beginning_is_where_it_counts_from(checkpoints:
     ],
 )  # fmt: skip
 def test_what_is_not_sound_is_named(sound: dict[str, Any] | None, text: str) -> None:
-    found = None if sound is None else {"is_sound": False, "missing": [], "unsound_scopes": []} | sound
+    found = None if sound is None else {"is_sound": False, "missing": [], "unsound_scopes": [], "lost_scopes": []} | sound
     assert cluster_lines(sound=found)["sound"] == text
 
 

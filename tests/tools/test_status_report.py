@@ -28,7 +28,7 @@ def test_a_cluster_is_reported_with_its_journal_and_its_soundness(lab: Disk) -> 
     journal = lab.root / "clusters" / "lab" / "journal"
     segments = [path for path in journal.iterdir() if path.name != "spare"]
     assert code is ExitCode.DONE
-    assert document["sound"] == {"is_sound": True, "unsound_scopes": [], "missing": []}
+    assert document["sound"] == {"is_sound": True, "unsound_scopes": [], "lost_scopes": [], "missing": []}
     assert document["journal"] == {
         "first_lsn": 1,
         "oldest_lsn": 0,

@@ -19,12 +19,14 @@ from rap_journal.errors import StateStoreError
 from rap_projections.bundle_verification import verify_bootstrap, verify_bundles
 from rap_projections.document_shelf import DocumentShelf
 from rap_projections.documents import Scope
-from rap_projections.event_kinds import IDENTITY, SNAPSHOTS, TRUST, event_of
+from rap_projections.event_kinds import HEALTH, IDENTITY, SNAPSHOTS, TRUST, event_of
 from rap_projections.folding import FoldedState
+from rap_projections.health import SNAPSHOT_LOST, HealthView
 from rap_projections.history import ClusterHistory
 from rap_projections.identity import IdentityView
 from rap_projections.increments import verify_kept
 from rap_projections.lifecycle import ClassReset
+from rap_projections.snapshot_loss import lost_scopes
 from rap_projections.snapshots import SnapshotsView
 from rap_projections.trust import TrustView
 from rap_projections.trust_in_force import TrustInForce
@@ -39,17 +41,19 @@ class Judgement(NamedTuple):
     Attributes:
         fail_closed: why the cluster fails closed, or None where it does not.
         unsound_scopes: scopes whose active document cannot be read or does not verify.
+        lost_scopes: scopes that have lost their document to damage, and that no other one has taken over yet.
         missing: records that are missing and that nothing accounts for.
     """
 
     fail_closed: str | None
     unsound_scopes: tuple[str, ...]
     missing: tuple[MissingRecords, ...]
+    lost_scopes: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:
         """What a command that shows this state exits with."""
-        is_closed = self.fail_closed is not None or self.unsound_scopes
+        is_closed = self.fail_closed is not None or self.unsound_scopes or self.lost_scopes
         return worst([*(found.exit_code for found in self.missing), ExitCode.FAIL_CLOSED if is_closed else ExitCode.DONE])
 
 
@@ -62,7 +66,9 @@ def judge(history: ClusterHistory, state: FoldedState, frames: FrameReader) -> J
         return Judgement("trust_damaged", (), missing)
     strict = [name for found in missing if not found.is_cache_only for name in found.state_classes or (IDENTITY.name, TRUST.name)]
     fatal = next((f"{name}_damaged" for name in (IDENTITY.name, TRUST.name) if name in strict), None)
-    return Judgement(fatal, _unsound_scopes(history, state, trust), missing)
+    health: HealthView = state.view(HEALTH)
+    lost = lost_scopes(state.view(SNAPSHOTS)) if SNAPSHOT_LOST in health.degraded else ()
+    return Judgement(fatal, _unsound_scopes(history, state, trust), missing, lost)
 
 
 def missing_records(history: ClusterHistory, frames: FrameReader, *, after_lsn: int) -> tuple[MissingRecords, ...]:

@@ -178,7 +178,8 @@ def _sound(status: dict[str, Any]) -> Piece:
         return f"nothing is missing {since}. Every byte: rap-state verify"
     missing = [f"{lsn_range(gap['first_lsn'], gap['last_lsn'])} missing ({gap['reason']})" for gap in sound["missing"]]
     scopes = [f"the active {name} document does not verify" for name in sound["unsound_scopes"]]
-    return "; ".join([*missing, *scopes]) or "no: see fail closed", "red"
+    lost = [f"the {name} document was lost, and none has taken its place" for name in sound["lost_scopes"]]
+    return "; ".join([*missing, *scopes, *lost]) or "no: see fail closed", "red"
 
 
 def _history(status: dict[str, Any]) -> str:

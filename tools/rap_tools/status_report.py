@@ -6,10 +6,10 @@ Rules this file keeps:
 - Without the key what is sealed is `(sealed)`, and what the frames tell stands there all the same.
 - One cluster that cannot be read hides no other: its report says what was in the way.
 
-Added to the fields of `rap_projections.status`: `is_sealed`; `is_live` (a writer is at work); `sound` (`is_sound`, `unsound_scopes`, `missing`:
-records that are missing since the checkpoint); `journal` (`first_lsn` and `oldest_lsn`: from where on there are records, and states;
-`checkpoints`, `segment_count`, `stored_bytes`; `replay_count`: records that an opening replays behind the newest checkpoint); `error` (the
-complaint, or null); `exit_code`.
+Added to the fields of `rap_projections.status`: `is_sealed`; `is_live` (a writer is at work); `sound` (`is_sound`, `unsound_scopes`,
+`lost_scopes`, `missing`: records that are missing since the checkpoint); `journal` (`first_lsn` and `oldest_lsn`: from where on there are
+records, and states; `checkpoints`, `segment_count`, `stored_bytes`; `replay_count`: records that an opening replays behind the newest
+checkpoint); `error` (the complaint, or null); `exit_code`.
 
 Example::
 
@@ -21,9 +21,8 @@ from typing import Any, NamedTuple
 
 from rap_journal.clock import Clock
 from rap_journal.errors import StateStoreError
-from rap_projections.agent import AgentView
-from rap_projections.class_table import AGENT_FOLDS
-from rap_projections.event_kinds import AGENT, HEALTH, TRUST
+from rap_projections.agent_reading import read_agent
+from rap_projections.event_kinds import HEALTH, TRUST
 from rap_projections.folding import FoldedState
 from rap_projections.health import HealthView
 from rap_projections.node_time import NodeTime, Now
@@ -73,7 +72,7 @@ def report_agent(store: StoreReading) -> dict[str, Any]:
     the key."""
     if not store.has_keys:
         return dict.fromkeys(_AGENT_FIELDS, SEALED)
-    agent = agent_view(store)
+    agent = read_agent(store.agent_reader())
     opened, closed = agent.opened, agent.closed
     return {
         "install_id": agent.install_id,
@@ -141,6 +140,7 @@ def _sound(judgement: Judgement) -> dict[str, Any]:
     return {
         "is_sound": judgement.exit_code is ExitCode.DONE,
         "unsound_scopes": list(judgement.unsound_scopes),
+        "lost_scopes": list(judgement.lost_scopes),
         "missing": [
             {"first_lsn": gap.first_lsn, "last_lsn": gap.last_lsn, "classes": list(gap.state_classes), "reason": gap.reason}
             for gap in judgement.missing
@@ -166,23 +166,3 @@ def _now(state: FoldedState, clock: Clock) -> Now:
     trust: TrustView = state.view(TRUST)
     now = Now(NodeTime.resume(state.node_us, instant).at(instant), instant.wall_us, instant.boot_us, 0)
     return now._replace(trusted_s=trust.trusted_s(health.used_s(now, clock.boot_id())))
-
-
-def agent_view(store: StoreReading) -> AgentView:
-    """The agent's own state, folded from its journal. Raises as `StoreReading.agent_reader`."""
-    reader = store.agent_reader()
-    checkpoint = reader.checkpoint_before(AGENT, reader.horizon.lsn)
-    state = FoldedState(AGENT_FOLDS, _NoDocuments())
-    state.restore(AGENT.number, checkpoint.content.value)
-    for _frame, records in reader.records(checkpoint.anchor.lsn):
-        if newer := [record for record in records if record.lsn > checkpoint.anchor.lsn]:
-            state.apply(newer)
-    view: AgentView = state.view(AGENT)
-    return view
-
-
-class _NoDocuments:
-    """The agent's journal names no documents."""
-
-    def snapshot(self, content_id: bytes) -> Any:
-        raise KeyError(content_id)

@@ -23,6 +23,7 @@ from rap_journal.backup_files import KEY_BYTES, public_recovery_key
 from rap_journal.errors import MisuseError, StateStoreError
 from rap_journal.os_filesystem import OsFileSystem, write_private_file
 from rap_journal.sealing import Purpose
+from rap_projections.agent_reading import read_agent
 from rap_projections.backing_up import BackupReceipt, Maker, error_word, take_backup
 from rap_projections.backup_content import LeftCluster
 from rap_projections.history_source import HistorySource
@@ -30,7 +31,6 @@ from rap_tools.exit_codes import ExitCode
 from rap_tools.json_output import head
 from rap_tools.opening import StoreReading
 from rap_tools.session import Session
-from rap_tools.status_report import agent_view
 
 
 def run(session: Session) -> int:
@@ -41,7 +41,7 @@ def run(session: Session) -> int:
         maker_seed = store.agent_reader().keys.ring.secret(Purpose.BACKUP, store.marker.store_id)
         maker = Maker(store.marker.store_id, keys, maker_seed, OsFileSystem(), session.clock.now().wall_us, secrets.token_bytes)
         sources, left_out = _sources(store)
-        clusters = agent_view(store).clusters
+        clusters = read_agent(store.agent_reader()).clusters
         left = [LeftCluster(name, it.floors) for name, it in sorted(clusters.items()) if it.left_us is not None]
         receipt = take_backup(
             str(path), sources, left, maker, recipient=_recipient(session), private_keys=False, left_out=left_out
