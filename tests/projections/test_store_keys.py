@@ -15,9 +15,9 @@ from rap_journal.verify import verify_store
 from rap_projections import NodeStore
 from rap_projections.keys import FileKeyProvider, Tpm2Provider
 from rap_projections.store_keys import StoreKeys
+from rap_projections.store_verification import SHAPES
 from rap_projections.testing import Fabric, MemoryKeyProvider
 from rap_projections.testing.memory_store import ROOT
-from rap_tools.commands.verify import SHAPES
 from tests.projections.store_kit import CLUSTER, Ready, crashed_at_every_operation, files, folder, ready, write_file
 
 KEYS = "keys-00000001"

@@ -8,20 +8,18 @@ from typing import NamedTuple
 import pytest
 
 from rap_journal.errors import FailClosed, MisuseError, NoSuchStore, StateStoreError, StoreBusy
-from rap_journal.layout import KEY_FOLDERS
 from rap_journal.os_filesystem import OsFileSystem
-from rap_journal.verify import JournalShape, Shapes, verify_store
 from rap_projections import ClusterState, ClusterView, NodeStore, Operation
-from rap_projections.event_kinds import AGENT_CLASSES, CLUSTER_CLASSES, event_of
+from rap_projections.event_kinds import CLUSTER_CLASSES, event_of
 from rap_projections.identity import IdentityView
 from rap_projections.keys import FileKeyProvider
 from rap_projections.lifecycle import ClassReset
+from rap_projections.store_verification import verify_whole_store
 from rap_projections.testing import WOUNDS, Fabric, ManualClock, Outcome, Wound, furnish, memory_store, wound, wounded_store
 from rap_projections.trust import RestoreState
 from tests.projections.store_kit import files
 
 CLUSTER, OTHER = "lab", "other"
-SHAPES = Shapes(JournalShape(CLUSTER_CLASSES, KEY_FOLDERS), JournalShape(AGENT_CLASSES, ("agent", "quarantine")))
 CLASS_NAMES = {spec.number: spec.name for spec in CLUSTER_CLASSES}
 
 
@@ -54,7 +52,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Sound:
 
 def verify(root: Path, keys: FileKeyProvider | None = None) -> int:
     with OsFileSystem().open_root(str(root)) as opened:
-        return verify_store(opened, SHAPES, keys=keys).exit_code
+        return verify_whole_store(opened, keys=keys).exit_code
 
 
 def resets(cluster: ClusterState) -> tuple[str, ...]:
@@ -103,7 +101,7 @@ def test_a_wound_comes_to_what_it_says(sound: Sound, tmp_path: Path, name: str) 
     root = sound.copy(tmp_path / "store")
     expected = wound(root, name, cluster=CLUSTER)
     assert expected == WOUNDS[name]
-    assert verify(root) == verify(root, sound.keys) == expected.verify_exit_code
+    assert (verify(root), verify(root, sound.keys)) == (expected.verify_sealed_exit_code, expected.verify_exit_code)
     for opening in range(2):
         with sound.open(root) as store:
             assert outcome_of(store, sound.view) == (expected.outcome, expected.reason, expected.resets)
@@ -144,7 +142,8 @@ def test_the_wounds_are_a_closed_list() -> None:
     assert list(WOUNDS) == [
         "torn-tail", "torn-or-rotten", "rotten-frame", "rotten-strict-frame", "identity-flip", "trust-flip", "snapshot-flip", "cache-flip",
         "document-flip", "key-flip", "witness-flip", "witness-torn", "witness-lost", "marker-flip", "marker-lost", "shortened-journal",
-        "missing-segment", "rolled-back", "foreign-segment", "stale-checkpoint", "missing-class-folder", "missing-cluster", "agent-flip",
+        "missing-segment", "rolled-back", "foreign-segment", "stale-checkpoint", "missing-class-folder", "missing-cluster",
+        "missing-checkpoints", "agent-flip",
     ]  # fmt: skip
     with pytest.raises(TypeError):
         WOUNDS["another"] = WOUNDS["torn-tail"]  # type: ignore[index]  # what is tried is what must not be possible

@@ -18,13 +18,12 @@ from typing import NamedTuple
 
 from rap_journal.errors import HistoryGone, NoSuchRecord
 from rap_journal.os_filesystem import OsFileSystem
-from rap_journal.verify import Shapes, verify_store
-from rap_journal.verify_files import JournalShape
 from rap_journal.verify_report import VerifyReport
 from rap_projections import ClusterHistory, History
-from rap_projections.event_kinds import AGENT_CLASSES, CLUSTER_CLASSES, ROUTES
+from rap_projections.event_kinds import ROUTES
 from rap_projections.keys import FileKeyProvider
 from rap_projections.route_selection import SelectedRoute
+from rap_projections.store_verification import verify_whole_store
 from rap_tools.demo_messages import Acknowledged
 from rap_tools.demo_network import DemoNetwork
 from rap_tools.demo_result import BestRoute, Comparison
@@ -38,8 +37,6 @@ ROUTES_SHOWN = 5
 
 WRITER, KILLED, CHECKPOINT, FLOOR = "writer", "killed_files", "checkpoint", "floor"
 """Where digests come from: what the writer said; the files before recovery; a fold from the newest checkpoint; from the floor."""
-
-_SHAPES = Shapes(JournalShape(CLUSTER_CLASSES, ("identity", "trust")), JournalShape(AGENT_CLASSES, ("agent", "quarantine")))
 
 
 class KilledReading(NamedTuple):
@@ -104,9 +101,9 @@ def compare_acknowledged(history: ClusterHistory, said: Iterable[Acknowledged]) 
 
 
 def verify(root: Path, keys: FileKeyProvider) -> VerifyReport:
-    """Verify every stored byte, seals included."""
+    """Verify every stored byte, seals included, and that nothing is missing."""
     with OsFileSystem().open_root(str(root)) as opened:
-        return verify_store(opened, _SHAPES, keys=keys)
+        return verify_whole_store(opened, keys=keys)
 
 
 def some_routes(history: ClusterHistory) -> tuple[BestRoute, ...]:

@@ -72,7 +72,8 @@ class Wound(NamedTuple):
     Attributes:
         name: what `wound` calls it.
         expectation: what was done, and what is expected of the store, in sentences.
-        verify_exit_code: what `rap-state verify` exits with, and `verify_store` reports, before the store is opened.
+        verify_exit_code: what `rap-state verify` exits with before the store is opened, where it has the key.
+        verify_sealed_exit_code: the same without the key: another one where only sealed records name what is missing.
         outcome: what the cluster is when the store is opened.
         verdict: what the cluster's recovery calls it, in its findings; None where it finds nothing, or the cluster is not opened.
         reason: `fail_closed` of the status, or the reason of the error in `unopened`; None where neither is.
@@ -82,6 +83,7 @@ class Wound(NamedTuple):
     name: str
     expectation: str
     verify_exit_code: int
+    verify_sealed_exit_code: int
     outcome: Outcome
     verdict: str | None
     reason: str | None
@@ -134,6 +136,7 @@ def _wound(
     name: str,
     *,
     verify: int,
+    sealed: int | None = None,
     outcome: Outcome,
     verdict: str | None = None,
     reason: str | None = None,
@@ -144,7 +147,7 @@ def _wound(
     def enter(hurt: _Hurt) -> _Hurt:
         expectation = " ".join((hurt.__doc__ or "").split())
         _HURTS[name] = hurt
-        _EXPECTED[name] = Wound(name, expectation, verify, outcome, verdict, reason, resets)
+        _EXPECTED[name] = Wound(name, expectation, verify, verify if sealed is None else sealed, outcome, verdict, reason, resets)
         return hurt
 
     return enter
@@ -192,20 +195,24 @@ def _trust_flip(place: _Place) -> None:
 
 @_wound("snapshot-flip", verify=8, outcome=Outcome.RESET, verdict="gap", resets=("snapshots",))
 def _snapshot_flip(place: _Place) -> None:
-    """One bit of every checkpoint of the snapshots class is wrong: no document is active any more, high-risk work is barred, and
-    documents can be activated anew; the floors, which the witness knows, hold."""
+    """One bit of every checkpoint of the snapshots class is wrong, and one of the newest frame that it would be folded again from: no
+    document is active any more, the cluster is degraded, high-risk work is barred, and documents can be activated anew; the floors, which
+    the witness knows, hold."""
     _flip_checkpoints(place, SNAPSHOTS)
+    _flip_newest_frame(place, SNAPSHOTS)
 
 
 @_wound("cache-flip", verify=7, outcome=Outcome.RESET, verdict="gap", resets=("routes",))
 def _cache_flip(place: _Place) -> None:
-    """One bit of every checkpoint of the routes class is wrong: a cache, so it is dropped, and routes are chosen anew."""
+    """One bit of every checkpoint of the routes class is wrong, and one of its newest frame: a cache, so it is dropped, and routes are
+    chosen anew."""
     _flip_checkpoints(place, ROUTES)
+    _flip_newest_frame(place, ROUTES)
 
 
-@_wound("document-flip", verify=8, outcome=Outcome.UNHARMED)
+@_wound("document-flip", verify=8, outcome=Outcome.UNHARMED, verdict="gap")
 def _document_flip(place: _Place) -> None:
-    """One bit of every kept document is wrong: each is served from the copy that its event carries."""
+    """One bit of every kept document is wrong: each is written again from the copy that its event carries."""
     with place.home.directory(SNAPSHOTS.name) as folder:
         names = [name for name in folder.names() if parse_document_name(name) is not None]
         _require(names, "document", place)
@@ -325,11 +332,19 @@ def _missing_class_folder(place: _Place) -> None:
     remove_tree(place.home, TRUST.name)
 
 
-@_wound("missing-cluster", verify=0, outcome=Outcome.UNOPENED, reason="missing_cluster")
+@_wound("missing-cluster", verify=8, sealed=0, outcome=Outcome.UNOPENED, reason="missing_cluster")
 def _missing_cluster(place: _Place) -> None:
     """The folder of the cluster is gone, and the agent's journal knows that it was joined: it is reported, and blocks no other."""
     with place.root.directory(CLUSTERS) as clusters:
         remove_tree(clusters, place.cluster)
+
+
+@_wound("missing-checkpoints", verify=8, outcome=Outcome.UNHARMED, verdict="gap")
+def _missing_checkpoints(place: _Place) -> None:
+    """Every checkpoint of the snapshots class is gone: it is folded again from its first record on, and nothing is lost."""
+    with place.home.directory(SNAPSHOTS.name) as folder:
+        for lsn in _checkpoints(folder):
+            wounding.remove(folder, checkpoint_name(lsn))
 
 
 @_wound("agent-flip", verify=8, outcome=Outcome.UNHARMED)

@@ -2,8 +2,8 @@
 
 Under `-o json` an object of format `rap-state-verify`: `is_live` (a writer was at work: nothing past its last durable record was judged),
 `is_unsealed` (a key opened the seals, so that what is in them was looked at as well), `is_sound`, `meaning` and `next` (of the exit code,
-for people), `journals` (what was looked at) and `findings`, each with `file`, `offset`, `reason`, `severity`, `exit_code`,
-`state_classes`, `first_lsn` and `last_lsn` (null where no LSN is concerned).
+for people), `not_checked` (what only a key can tell, and none did), `journals` (what was looked at) and `findings`, each with `file`, `offset`,
+`reason`, `severity`, `exit_code`, `state_classes`, `first_lsn` and `last_lsn` (null where no LSN is concerned).
 
 Rules this file keeps:
 
@@ -23,20 +23,16 @@ from typing import Any, NamedTuple
 
 from rap_journal.errors import MisuseError, NoSuchRecord
 from rap_journal.filesystem import Directory
-from rap_journal.layout import CLUSTERS, KEY_FOLDERS
+from rap_journal.layout import CLUSTERS
 from rap_journal.os_filesystem import OsFileSystem
-from rap_journal.verify import JournalShape, Shapes, verify_store
 from rap_journal.verify_report import JournalSummary, Severity, VerifyFinding
-from rap_projections.event_kinds import AGENT_CLASSES, CLUSTER_CLASSES
+from rap_projections.store_verification import NOT_CHECKED, verify_whole_store
 from rap_tools.exit_codes import ExitCode, worst
 from rap_tools.json_output import head
 from rap_tools.log_lines import lsn_range
 from rap_tools.opening import NamedKeyFile
 from rap_tools.printable import counted
 from rap_tools.session import Session
-
-SHAPES = Shapes(JournalShape(CLUSTER_CLASSES, KEY_FOLDERS), JournalShape(AGENT_CLASSES, ("agent", "quarantine")))
-"""What the journals of a store are expected to hold."""
 
 MEANINGS: dict[ExitCode, tuple[str, str]] = {
     ExitCode.DONE: ("every byte that was looked at is what was written", "nothing needs to be done"),
@@ -88,7 +84,7 @@ def run(session: Session) -> int:
         keys.key_encryption_key()
     with OsFileSystem().open_root(session.root()) as root:
         place = _place(session, root, cluster)
-        report = verify_store(root, SHAPES, keys=keys)
+        report = verify_whole_store(root, keys=keys)
         findings = [finding for finding in report.findings if place is None or _is_below(finding.file, place)]
         if place is not None and not findings and not _exists(root, place):
             raise NoSuchRecord(f"{place} is not in this store, and nothing should be there.", file=place, reason="no_such_file")
@@ -154,7 +150,8 @@ def _print(session: Session, found: _Verified) -> None:
 def _seals_text(found: _Verified) -> str:
     if found.is_unsealed:
         return "seals were opened"
-    return "seals stay closed: the key does not open all of them" if found.has_keys else "without a key, seals stay closed"
+    seals = "seals stay closed: the key does not open all of them" if found.has_keys else "without a key, seals stay closed"
+    return f"{seals}; {' and '.join(NOT_CHECKED)} are not seen then"
 
 
 def _write(session: Session, found: _Verified, cluster: str | None) -> None:
@@ -163,7 +160,7 @@ def _write(session: Session, found: _Verified, cluster: str | None) -> None:
     meaning, following = MEANINGS[found.code]
     fields = head(
         "rap-state-verify", cluster, last, is_live=found.is_live, is_unsealed=found.is_unsealed,
-        is_sound=found.code is ExitCode.DONE, meaning=meaning, next=following,
+        not_checked=[] if found.is_unsealed else list(NOT_CHECKED), is_sound=found.code is ExitCode.DONE, meaning=meaning, next=following,
         journals=[journal._asdict() for journal in found.journals],
     )  # fmt: skip
     writer.begin(fields, type="finding", items="findings")
