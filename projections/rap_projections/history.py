@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Self
 from rap_journal.errors import MisuseError, NoSuchRecord, NoSuchStore
 from rap_journal.filesystem import Directory, FileSystem
 from rap_journal.key_files import KeyProvider
-from rap_journal.layout import CLUSTERS, LOCK, MARKER
+from rap_journal.layout import CLUSTERS, LOCK, MARKER, RESTORING
 from rap_journal.markers import Marker, read_marker
 from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.reader import Horizon, JournalReader
@@ -37,7 +37,7 @@ from rap_projections.folding import ClassFolds, FoldedState
 from rap_projections.policy import Policy
 from rap_projections.refusals import NoSuchCluster
 from rap_projections.release import RELEASE, Release
-from rap_projections.store_folders import cluster_setup
+from rap_projections.store_folders import cluster_setup, require_unused
 
 
 class LedgerEntry(NamedTuple):
@@ -197,7 +197,9 @@ class History:
         except FileNotFoundError as error:
             raise _no_store(str(root)) from error
         if opened.status(MARKER) is None:
-            opened.close()
+            with opened:
+                if opened.status(RESTORING) is None:
+                    require_unused(opened, str(root))
             raise _no_store(str(root))
         return cls(opened, keys, release)
 

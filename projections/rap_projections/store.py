@@ -63,7 +63,15 @@ from rap_projections.receipts import Receipt
 from rap_projections.refusals import NoSuchCluster
 from rap_projections.release import RELEASE, Release
 from rap_projections.restoring import Target, floors_on_disk, restore_store
-from rap_projections.store_folders import Randomness, StoreFolders, agent_setup, end_restore, make_store, require_unused
+from rap_projections.store_folders import (
+    Randomness,
+    StoreFolders,
+    agent_setup,
+    end_restore,
+    make_store,
+    require_clusters,
+    require_unused,
+)
 from rap_projections.store_keys import Marked, StoreKeys
 from rap_projections.store_root import no_store, open_root, take_lock
 from rap_projections.version import __version__
@@ -134,6 +142,7 @@ class NodeStore:
             end_restore(opened)
             marker = read_marker(opened).marker
             require_known(marker.format_level, release.levels, MARKER)
+            require_clusters(opened, path)
             folders = StoreFolders(opened, marker.store_id, keys, policy or Policy(), the_clock, randomness, release)
             store = cls(folders, lock, path, the_filesystem, background=background)
             store._start()

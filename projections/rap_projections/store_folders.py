@@ -170,6 +170,17 @@ class StoreFolders(NamedTuple):
         Journal.create(place, marker, setup, values, witness_floors(empty), 0)
 
 
+def require_clusters(root: Directory, path: str) -> None:
+    """Raise `DamageError` where a store with its marker has no folder of clusters: it is made before the marker, and never removed."""
+    if root.status(CLUSTERS) is None:
+        raise DamageError(
+            f"the store in {path} has no folder {CLUSTERS}, which nothing but damage removes; nothing was touched. Put it back from a "
+            "copy of the store, or restore a backup into a new folder.",
+            file=CLUSTERS,
+            reason="missing_folder",
+        )
+
+
 def require_unused(root: Directory, path: str) -> None:
     """Raise `DamageError` where a folder without a marker holds a cluster, or an agent's journal that was written to.
 

@@ -565,3 +565,16 @@ def test_a_store_without_clusters_whose_marker_is_gone_keeps_its_agents_history(
     root.sync()
     with pytest.raises(DamageError, match="holds 'agent/journal/"):
         kit.open(create=True)
+
+
+def test_a_store_without_its_folder_of_clusters_is_damaged_and_not_touched() -> None:
+    it = furnished()
+    it.kit.store.close()
+    with it.kit.filesystem.open_root(ROOT) as root:
+        remove_tree(root, "clusters")
+    before = files(it.kit.filesystem)
+    for create in (False, True):
+        with pytest.raises(DamageError) as caught:
+            it.kit.open(create=create)
+        assert (caught.value.file, caught.value.reason, caught.value.action) == ("clusters", "missing_folder", "operator")
+    assert files(it.kit.filesystem) == before

@@ -34,6 +34,7 @@ from rap_journal.errors import (
     StoreBusy,
     UnsafeFile,
 )
+from rap_journal.layout import MARKER
 from rap_journal.sealing import SealBroken
 from rap_projections.refusals import NoSuchCluster
 from rap_tools.exit_codes import ExitCode, exit_code_of
@@ -126,6 +127,9 @@ def _next_command(error: BaseException, scene: Scene) -> str | None:
         return f"chmod {'700' if Path(error.file).is_dir() else '600'} {shlex.quote(error.file)}"
     if scene.cluster is None and isinstance(error, StateStoreError) and "--agent" not in scene.arguments:
         scene = scene._replace(cluster=error.cluster)
+    if isinstance(error, DamageError) and error.reason == "no_marker" and error.file == MARKER:
+        # What the message says is the way out: no command knows more of a store without its marker.
+        return None
     for kinds, arguments in _NEXT:
         if isinstance(error, kinds):
             return arguments if arguments is None or arguments.startswith("rap-state") else _command(scene, arguments)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rap_projections.testing import Fabric
-from tests.tools.command import PEERS, Disk, last_lsn, lsn_of, make_store, new_disk
+from tests.tools.command import PEERS, Disk, all_bytes, last_lsn, lsn_of, make_store, new_disk
 from tests.tools.test_frame_reading import flip, frame_of
 
 SPEC_FIELDS = {
@@ -203,3 +203,65 @@ def test_a_cluster_that_was_joined_and_is_gone_is_named(tmp_path: Path) -> None:
     result = disk.rap_state("status", "-o", "json")
     assert (result.code, result.json()["store_info"]["missing_clusters"]) == (8, ["lab"])
     assert "joined, and not on disk: lab" in disk.rap_state("status").out
+
+
+def test_a_document_that_was_lost_counts_until_there_is_one_again(tmp_path: Path) -> None:
+    disk = make_store(tmp_path)
+    with disk.open(seed=3) as store:
+        store.cluster("lab").activate(disk.fabric.peers([f"node-{number:05}" for number in range(900)]))
+    folder = disk.root / "clusters" / "lab" / "snapshots"
+    max(folder.glob("document-*"), key=lambda path: path.stat().st_size).unlink()
+    before = disk.rap_state("status", "-o", "json")
+    assert (before.code, before.json()["sound"]["unsound_scopes"]) == (8, ["peers"])
+    disk.open(seed=4).close()
+    lost = disk.rap_state("status", "-o", "json")
+    assert (lost.code, lost.json()["sound"]["lost_scopes"], lost.json()["sound"]["is_sound"]) == (8, ["peers"], False)
+    assert "snapshot-lost" in lost.json()["degraded"]["reasons"]
+    assert "the peers document was lost, and none has taken its place" in disk.rap_state("status").out
+    with disk.open(seed=5) as store:
+        store.cluster("lab").activate(disk.fabric.peers(PEERS))
+    assert disk.rap_state("status").code == 0
+
+
+@pytest.mark.parametrize("is_emptied", [False, True])
+def test_a_checkpoint_that_is_gone_is_no_longer_told_once_the_store_was_opened(tmp_path: Path, is_emptied: bool) -> None:
+    disk = new_disk(tmp_path)
+    with disk.open(create=True) as store:
+        store.join("lab", bundle=disk.fabric.bootstrap, expect=disk.fabric.fingerprint).activate(disk.fabric.peers(PEERS))
+    (checkpoint,) = (disk.root / "clusters" / "lab" / "snapshots").glob("checkpoint-*")
+    if is_emptied:
+        checkpoint.write_bytes(b"")
+    else:
+        checkpoint.unlink()
+    assert (disk.rap_state("verify").code, disk.rap_state("verify", sealed=True).code, disk.rap_state("status").code) == (8, 8, 0)
+    with disk.open(seed=2) as store:
+        assert store.cluster("lab").status()["store"]["recovery_count"] == 1
+        assert store.cluster("lab").status()["snapshots"]["peers"]["active_version"] == [1, 1]
+    found = disk.rap_state("status", "-o", "json")
+    assert (found.code, found.json()["snapshots"]["peers"]["active_version"]) == (0, [1, 1])
+    assert found.json()["store"]["recovery_count"] == 1
+    assert (disk.rap_state("verify").code, disk.rap_state("verify", sealed=True).code) == (0, 0)
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "log", "init"])
+@pytest.mark.parametrize(("gone", "reason"), [("MARKER", "no_marker"), ("clusters", "missing_folder")])
+def test_half_of_a_store_is_damage_and_nothing_recommends_to_make_another(
+    tmp_path: Path, command: str, gone: str, reason: str
+) -> None:
+    disk = make_store(tmp_path)
+    if gone == "MARKER":
+        (disk.root / gone).unlink()
+    else:
+        (disk.root / gone).rename(tmp_path / "elsewhere")
+    before = all_bytes(disk.root)
+    options = ("--key-file", str(disk.key_file)) if command == "init" else ()
+    result = disk.rap_state(command, *options, "-o", "json")
+    assert result.code == 8
+    assert "init" not in result.out + result.err
+    assert all_bytes(disk.root) == before
+    if gone == "MARKER":
+        assert (result.error()["facts"]["reason"], result.error()["facts"]["file"], result.error()["try"]) == (
+            reason,
+            "MARKER",
+            None,
+        )

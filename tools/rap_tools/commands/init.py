@@ -43,13 +43,15 @@ def run(session: Session) -> int:
 
 
 def _is_store(root: str, key_file: str) -> bool:
-    """Whether there is a store already. Raises `KeyLost`, `KeyTampered`, `KeyUnavailable` where this key does not open it."""
+    """Whether there is a store already. Raises `KeyLost`, `KeyTampered`, `KeyUnavailable` where this key does not open it, `DamageError`."""
     try:
         store = StoreReading.open(root, key_file)
     except NoSuchStore:
         return False
     with store:
         store.agent_reader()
+        # A store that lacks its folder of clusters is there, and is damaged.
+        store.clusters()
     return True
 
 
