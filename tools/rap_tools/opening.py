@@ -28,6 +28,7 @@ from rap_journal.markers import Marker, ProviderKind
 from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.reader import JournalReader
 from rap_journal.values import ClusterId
+from rap_projections.agent_reading import read_agent
 from rap_projections.event_kinds import AGENT_CLASSES, CLUSTER_CLASSES
 from rap_projections.history import ClusterHistory, History
 from rap_projections.keys import FileKeyProvider, provider_for
@@ -106,7 +107,7 @@ class StoreReading:
     def choose(self, wanted: str | None, named: Sequence[str | None] = ()) -> str:
         """The cluster to look at: the one wanted, the one that a selector names, or the only one there is.
 
-        Raises `NoSuchCluster`, or `MisuseError` where it would be a guess.
+        Raises `NoSuchCluster`, `DamageError` for one that was joined and is gone, or `MisuseError` where it would be a guess.
         """
         names = {name for name in (wanted, *named) if name}
         there = self.clusters()
@@ -116,6 +117,12 @@ class StoreReading:
             )
         if names:
             name = ClusterId(names.pop())
+            if name not in there and self.has_keys and name in read_agent(self.agent_reader()).joined():
+                raise DamageError(
+                    f"cluster {name} was joined and its folder is gone; nothing was read. Restore it, or leave and join again.",
+                    cluster=name,
+                    reason="missing_cluster",
+                )
             if name not in there:
                 raise NoSuchCluster(f"the store holds no cluster {name}{_there(there)}; nothing was read.", cluster=name)
             return name

@@ -265,3 +265,15 @@ def test_half_of_a_store_is_damage_and_nothing_recommends_to_make_another(
             "MARKER",
             None,
         )
+
+
+@pytest.mark.parametrize(("sealed", "code"), [(False, 8), (True, 3)])
+def test_a_cluster_that_was_joined_and_is_gone_is_damage_where_the_key_tells_of_it(
+    tmp_path: Path, sealed: bool, code: int
+) -> None:
+    disk = make_store(tmp_path)
+    (disk.root / "clusters" / "lab").rename(tmp_path / "elsewhere")
+    result = disk.rap_state("status", "-c", "lab", "-o", "json", sealed=sealed)
+    assert (result.code, result.error()["facts"]["cluster"]) == (code, "lab")
+    assert disk.rap_state("status", sealed=sealed).code == (0 if sealed else 8)
+    assert disk.rap_state("verify", sealed=sealed).code == (0 if sealed else 8)
