@@ -6,14 +6,16 @@ Example::
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Unpack
 
+from rap_journal.errors import NoSpace
 from rap_journal.markers import ProviderKind
 from rap_journal.recovery_report import RecoveryReport
 from rap_journal.sealing import Purpose
 from rap_projections import agent
 from rap_projections.agent import AgentView
-from rap_projections.checkpointing import replace_bad_checkpoints
+from rap_projections.checkpointing import write_checkpoint
 from rap_projections.event_kinds import AGENT, Event
 from rap_projections.journaled_state import Decide, JournaledState
 from rap_projections.lifecycle import ClassReset
@@ -107,9 +109,13 @@ class AgentState:
             if (loss.state_class, loss.first_lsn, loss.last_lsn) not in self._core.resets_seen:
                 reset = ClassReset(AGENT.number, loss.first_lsn, loss.last_lsn, loss.reason)
                 self.execute(_always(reset))
-        for finding in self._core.journal.report.findings if self.is_writable else ():
+        findings = self._core.journal.report.findings if self.is_writable else ()
+        for finding in findings:
             self.diagnostic("agent-journal-damaged", text=finding.sentence())
-        replace_bad_checkpoints(self._core)
+        if findings:
+            # From here on nothing is folded again from what was damaged, so that it is told once.
+            with suppress(NoSpace):
+                write_checkpoint(self._core)
 
     def close(self) -> None:
         """Commit what waits and close."""
