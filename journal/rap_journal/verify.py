@@ -4,8 +4,8 @@ Rules this file keeps:
 
 - Nothing is changed and no lock is taken. No key is needed; with keys, seals are opened too, and tampering shows.
 - In a cleanly closed store any changed bit is found, in whatever file, and so is any file that is shortened, swapped, renamed or
-  missing. Not seen: that a document is missing, or a checkpoint of a class that has another one, since only sealed records name those;
-  nor that a ledger file is, since the oldest ones go.
+  missing. Not seen: that a document or a whole cluster is missing, since only sealed records name those, and whoever knows what records
+  mean has to look; nor a checkpoint of a class that has another one, or a ledger file, since these go in time.
   Not judged: what stands under ``tmp/``, which means nothing. Of LOCK only the form is: it is empty after a clean close, and names
   the writer that was killed otherwise.
 - Beside a live writer nothing past a horizon is judged, and what is found counts only if a second look, later, finds it again:

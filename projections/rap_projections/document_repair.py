@@ -25,8 +25,9 @@ from rap_projections.named_documents import NamedDocument, Use, named_documents
 REPAIRED = "repaired"
 """What a `RecoveryDone` says was done."""
 
-_ELSEWHERE = frozenset({Use.KEY, Use.EVIDENCE})
-"""A key that is gone fails closed, by the identity's own rules; nothing goes by evidence."""
+_ELSEWHERE = frozenset({Use.KEY, Use.WAITING, Use.EVIDENCE})
+"""A key that is gone fails closed, by the identity's own rules; what waited is dropped, by an event of its own (spec 8, step 2); nothing goes
+by evidence."""
 
 
 class RepairedDocuments(NamedTuple):
