@@ -261,9 +261,13 @@ class ClusterState:
         """Node time now, in microseconds: the clock of expiries and deadlines."""
         return self._core.node_us()
 
-    def flush(self) -> None:
-        """Commit everything that waits: the barrier between queued and durable. Raises `NoSpace`, `OutcomeUnknown`, `Poisoned`."""
-        self._core.flush()
+    def flush(self) -> Receipt:
+        """Commit everything that waits: the barrier between queued and durable.
+
+        The receipt's `lsn` is that of the last record then; with nothing waiting it is ``changed=False``. It takes no cause, for it
+        writes no event of its own. Raises `NoSpace`, `OutcomeUnknown`, `Poisoned`.
+        """
+        return self._core.flush()
 
     def checkpoint(self) -> WrittenCheckpoint:
         """Write a checkpoint set at the last durable LSN, retire history the policy no longer keeps, and keep within the disk budget.

@@ -40,7 +40,7 @@ from rap_projections.event_shapes import require_shape
 from rap_projections.folding import ClassFolds, FoldedState
 from rap_projections.lifecycle import ClassReset
 from rap_projections.node_time import NodeTime, Now
-from rap_projections.peer_observations import PeersObserved
+from rap_projections.peer_observations import Noted, PeersObserved
 from rap_projections.receipts import UNCHANGED, Context, Origin, Receipt, origin_of
 from rap_projections.subscriptions import Subscriptions
 
@@ -80,7 +80,7 @@ class JournaledState:
         self._subjects: dict[str, Ticket] = {}
         self._newest: Ticket | None = None
         self._riding: deque[Record] = deque()
-        self._drain: Callable[[], Sequence[PeersObserved]] = tuple
+        self._drain: Callable[[], Sequence[Noted]] = tuple
         self._oldest_waiting_us: Callable[[], int | None] = _never
         self._pause_until_us = 0
         self._shut = "closed"
@@ -156,7 +156,7 @@ class JournaledState:
         """Whether commands are taken."""
         return not self._shut
 
-    def ride_along(self, drain: Callable[[], Sequence[PeersObserved]], oldest_us: Callable[[], int | None]) -> None:
+    def ride_along(self, drain: Callable[[], Sequence[Noted]], oldest_us: Callable[[], int | None]) -> None:
         """Let the observations that `drain` gives ride in the next frame that is not strict; `oldest_us`: node time of the first."""
         self._drain = drain
         self._oldest_waiting_us = oldest_us
@@ -219,11 +219,21 @@ class JournaledState:
             self.journal.wait(ticket)
         return Receipt(tickets[-1].last_lsn, True, True)
 
-    def flush(self) -> None:
+    def origin(self, context: Context) -> Origin:
+        """The checked origin of observations, which ride along. Raises `MisuseError` for a bad one, and after closing; `Poisoned`."""
+        self.require_open()
+        origin = origin_of(context, self.name)
+        self._check_causes(origin)
+        return origin
+
+    def flush(self) -> Receipt:
         """Commit everything that waits. Raises `MisuseError` after closing; `NoSpace`, `OutcomeUnknown`, `Poisoned`, `FailClosed`."""
         with self.lock:
             self.require_open()
+        before_lsn = self.journal.durable_lsn
         self.journal.flush()
+        lsn = self.journal.durable_lsn
+        return Receipt(lsn, True, True) if lsn > before_lsn else UNCHANGED
 
     def history_after(self, lsn: int) -> Iterator[Record]:
         """Every durable record after `lsn`, read from the journal beside the writer. Raises `HistoryGone`, `CursorDiverged`, `OSError`."""
@@ -344,11 +354,11 @@ class JournaledState:
     def waiting(self, rows_max: int) -> Sequence[Record]:
         """Observations that ride along in the frame about to be written."""
         if not self._riding:
-            events = self._drain()
-            if not events:
+            drained = self._drain()
+            if not drained:
                 return ()
-            now, origin = self.now(), Origin()
-            self._riding.extend(self._record(event, now, origin) for event in events)
+            now = self.now()
+            self._riding.extend(self._record(noted.event, now, noted.origin) for noted in drained)
         taken: list[Record] = []
         while self._riding and self._riding[0].rows <= rows_max:
             record = self._riding.popleft()

@@ -163,10 +163,11 @@ class NodeStore:
         return tuple([cluster for _name, cluster in sorted(self._clusters.items())])
 
     def cluster(self, cluster_id: str) -> ClusterState:
-        """The open cluster of this id. Raises `NoSuchCluster`, or what kept it from being opened."""
+        """The open cluster of this id. Raises `NoSuchCluster`, what kept it from being opened, or `MisuseError` after closing."""
         found = self._clusters.get(ClusterId(cluster_id))
         if found is not None:
             return found
+        self._require_open()
         if cluster_id in self._unopened:
             raise self._unopened[cluster_id]
         raise _no_cluster(cluster_id)
