@@ -55,7 +55,7 @@ class SystemdCredentialProvider:
         self.key_encryption_key()
 
     def key_encryption_key(self) -> bytes:
-        """The 32 bytes. Raises `KeyUnavailable` without the credential, `KeyTampered` for another length, `UnsafeFile`."""
+        """The 32 bytes. Raises `KeyUnavailable` without the credential and for another length, `UnsafeFile`."""
         directory = environment_variable(DIRECTORY_VARIABLE)
         if directory is None:
             raise self._unavailable(f"the service manager gave this process no credentials (${DIRECTORY_VARIABLE} is not set)")
