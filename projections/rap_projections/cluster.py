@@ -161,6 +161,10 @@ class ClusterState:
         Raises `MisuseError` where nothing is damaged or an argument is missing, a `RefusedError` for the bundle, `FailClosed` where the
         journal was tampered with, `NoSpace`, `OutcomeUnknown`, `Poisoned`, and what opening raises.
         """
+        require("what", what, str)
+        require_optional("bundle", bundle, bytes)
+        require_optional("expect", expect, str, list)
+        self._core.origin(context)
         if what == "identity" and bundle is None and expect is None:
             receipt = self._resets.identity(**context)
         elif what == "trust" and bundle is not None and expect is not None:
@@ -194,6 +198,7 @@ class ClusterState:
 
     def view(self, *, digest: bool = False) -> ClusterView:
         """An immutable view of all classes at the last durable LSN; with `digest`, carrying the digest of the whole state."""
+        require("digest", digest, bool)
         with self._core.lock:
             return view_of(self.id, self._core.state, with_digest=digest)
 
@@ -227,7 +232,7 @@ class ClusterState:
         return self.snapshots.activate(document, source=source, **context)
 
     def because(self, receipt: Receipt, *, actor: str | None = None, trace_id: str | None = None) -> AbstractContextManager[None]:
-        """Let every call of a block follow from `receipt`."""
+        """Let every call of a block follow from `receipt`. Raises `MisuseError` where the block begins."""
         return because(self.id, cause=receipt, actor=actor, trace_id=trace_id)
 
     def note(self, text: str, **context: Unpack[Context]) -> Receipt:
@@ -289,8 +294,8 @@ class ClusterState:
         core.require_open()
         durable_lsn = core.journal.durable_lsn
         start = durable_lsn if after is None else after
-        core.require_history(start)
         subscription = Subscription(callback, kinds, after=start, catch_up=core.history_after, is_behind=start < durable_lsn)
+        core.require_history(start)
         core.subscriptions.add(subscription)
         # What was committed between looking and being added was offered to nobody.
         subscription.advance(core.journal.durable_lsn)

@@ -148,11 +148,15 @@ def decide_pressure(health: HealthView, permille: Mapping[str, int]) -> tuple[Ev
     """Record how full resources are, by name; those that did not change give no event. Raises `MisuseError` outside 0 to 1000."""
     for resource, value in permille.items():
         _check_word("resource", resource)
-        require(resource, value, int)
-        if not 0 <= value <= 1000:
-            raise _misuse(f"pressure of {resource} is {value}; it takes 0 to 1000 thousandths.", "permille")
+        _check_permille(resource, value)
     known = {resource: pressure.permille for resource, pressure in health.pressure.items()}
     return tuple([PressureObserved(name, value) for name, value in sorted(permille.items()) if known.get(name) != value])
+
+
+def _check_permille(resource: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1000:
+        shown = value if isinstance(value, int | float) else type(value).__name__
+        raise _misuse(f"{resource} is how full it is in thousandths, a whole number from 0 to 1000, not {shown}.", "permille")
 
 
 def decide_partition(health: HealthView, flag: str, *, on: bool) -> tuple[Event, ...]:

@@ -220,7 +220,10 @@ class JournaledState:
         return Receipt(tickets[-1].last_lsn, True, True)
 
     def origin(self, context: Context) -> Origin:
-        """The checked origin of observations, which ride along. Raises `MisuseError` for a bad one, and after closing; `Poisoned`."""
+        """The checked origin of a call: observations ride along with it, others ask before they do anything that costs.
+
+        Raises `MisuseError` for a bad one, and after closing; `Poisoned`.
+        """
         self.require_open()
         origin = origin_of(context, self.name)
         self._check_causes(origin)

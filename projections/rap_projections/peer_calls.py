@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Unpack
 
 from rap_journal.errors import MisuseError
-from rap_projections.arguments import require
+from rap_projections.arguments import require, require_able
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.event_kinds import PEERS
 from rap_projections.peer_observations import RTT_MS_MAX, WRONG_ROW
@@ -66,6 +66,7 @@ class Peers:
         Raises `MisuseError`, with nothing kept, when one row is wrong; `NoSpace`, with the rows still waiting, `OutcomeUnknown` or
         `Poisoned` from the commit.
         """
+        require_able("rows", rows, "__iter__")
         require("durable", durable, bool)
         return self._context.observe(rows, context, durable=durable)
 

@@ -57,6 +57,7 @@ from rap_projections.journaled_state import Decide, JournaledState, Machine
 from rap_projections.keys import ProvisioningKeyProvider, require_outside
 from rap_projections.known_floors import NOTHING_KNOWN, KnownFloors
 from rap_projections.node_time import Now
+from rap_projections.opening_arguments import require_opening
 from rap_projections.operations import Operation
 from rap_projections.policy import Policy
 from rap_projections.receipts import Receipt
@@ -118,6 +119,10 @@ class NodeStore:
         Raises `NoSuchStore`, `StoreBusy`, `UnsafeFile`, `FormatTooNew`, `KeyUnavailable`, `KeyLost`, `KeyTampered`, `DamageError` for the
         store's own marker; what is wrong with one cluster is in `unopened`.
         """
+        require_opening(
+            root=root, keys=keys, policy=policy, create=create, wait_s=wait_s, clock=clock, filesystem=filesystem,
+            randomness=randomness, background=background,
+        )  # fmt: skip
         path = str(root)
         require_outside(path, keys)
         the_filesystem, the_clock = filesystem or OsFileSystem(), clock or SystemClock()
@@ -244,6 +249,7 @@ class NodeStore:
         Damaged clusters are left out and named. Raises `NotAllowed` or `NotValidated` for `private_keys`, `MisuseError` for a recipient
         or a path that cannot be used, `DamageError` where no cluster is sound, `KeyUnavailable`, `KeyLost`, `OSError`.
         """
+        require_opening(path=path, recipient=recipient, private_keys=private_keys)
         with self._membership, ExitStack() as held:
             self._require_open()
             left_out = {name: error_word(error) for name, error in self._unopened.items()}
@@ -299,6 +305,10 @@ class NodeStore:
         Killed anywhere, it can be called again. Raises `MisuseError` for a root that holds anything, `WrongFingerprint`, `DamageError`,
         `SealBroken`, `FormatTooNew`, `KeyUnavailable`, `KeyLost`, `RefusedError`, `NoSpace`, `OSError`.
         """
+        require_opening(
+            path=path, root=root, keys=keys, recovery=recovery, expect=expect, survivor=survivor, policy=policy, clock=clock,
+            filesystem=filesystem, randomness=randomness, background=background,
+        )  # fmt: skip
         the_filesystem, the_clock = filesystem or OsFileSystem(), clock or SystemClock()
         require_outside(str(root), keys)
         machine = Machine(the_clock, _nothing, __version__)
