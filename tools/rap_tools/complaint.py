@@ -37,6 +37,7 @@ from rap_journal.errors import (
 from rap_journal.sealing import SealBroken
 from rap_projections.refusals import NoSuchCluster
 from rap_tools.exit_codes import ExitCode, exit_code_of
+from rap_tools.invocation import program
 from rap_tools.json_output import head
 from rap_tools.selector_places import AmbiguousSelector
 from rap_tools.state_paths import NoSuchPath
@@ -116,10 +117,10 @@ def _next_command(error: BaseException, scene: Scene) -> str | None:
     if isinstance(error, AmbiguousSelector):
         return _command(scene, f"show {error.candidates[-1]}")
     if isinstance(error, MisuseError):
-        return f"rap-state {scene.command} --help" if scene.command else "rap-state --help"
+        return f"{program()} {scene.command} --help" if scene.command else f"{program()} --help"
     if isinstance(error, NoSuchPath):
         path = next(iter(error.nearest), error.up_to)
-        return _command(scene, f"state {shlex.quote(path)}{_moment(scene)}") if path else "rap-state state --help"
+        return _command(scene, f"state {shlex.quote(path)}{_moment(scene)}") if path else f"{program()} state --help"
     if isinstance(error, KeyUnavailable | KeyLost):
         return _with_key_file(scene)
     if isinstance(error, UnsafeFile) and error.reason == "mode" and error.file:
@@ -128,20 +129,20 @@ def _next_command(error: BaseException, scene: Scene) -> str | None:
         scene = scene._replace(cluster=error.cluster)
     for kinds, arguments in _NEXT:
         if isinstance(error, kinds):
-            return arguments if arguments is None or arguments.startswith("rap-state") else _command(scene, arguments)
+            return f"{program()} --version" if arguments == "--version" else _command(scene, arguments)
     if isinstance(error, HistoryGone):
         return _command(scene, f"state health --at @{error.oldest_lsn}")
     return None
 
 
-_NEXT: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str | None], ...] = (
+_NEXT: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     (NoSuchStore, "init --key-file FILE"),
     (NoSuchCluster, "status"),
     (NoSuchRecord, "log -n 5"),
     (StoreBusy, "status"),
     (UnsafeFile, "verify"),
     ((KeyTampered, SealBroken, DamageError), "verify"),
-    (FormatTooNew, "rap-state --version"),
+    (FormatTooNew, "--version"),
     (StorageError, "verify"),
 )
 
@@ -162,7 +163,7 @@ def _with_key_file(scene: Scene) -> str | None:
         return None
     is_named = any(word in ("-D", "--root") or word.startswith(("-D", "--root=")) for word in words)
     root = [] if is_named or scene.root is None else ["-D", scene.root]
-    return f"rap-state {shlex.join([*root, *words])}"
+    return f"{program()} {shlex.join([*root, *words])}"
 
 
 def _without_key_file(words: Sequence[str]) -> list[str]:
@@ -182,11 +183,11 @@ def _moment(scene: Scene) -> str:
 def _command(scene: Scene, arguments: str) -> str:
     """A command line on the same store."""
     if "--agent" in scene.arguments and arguments.startswith(("log", "show")):
-        return f"rap-state -D {shlex.quote(scene.root or 'ROOT')}{_key(scene)} {arguments} --agent"
+        return f"{program()} -D {shlex.quote(scene.root or 'ROOT')}{_key(scene)} {arguments} --agent"
     cluster = (
         f" -c {shlex.quote(scene.cluster)}" if scene.cluster and not arguments.startswith(("init", "status", "verify")) else ""
     )
-    return f"rap-state -D {shlex.quote(scene.root or 'ROOT')}{cluster}{'' if arguments.startswith('init') else _key(scene)} {arguments}"
+    return f"{program()} -D {shlex.quote(scene.root or 'ROOT')}{cluster}{'' if arguments.startswith('init') else _key(scene)} {arguments}"
 
 
 def _key(scene: Scene) -> str:

@@ -10,18 +10,11 @@ Example::
 """
 
 import shlex
-import shutil
-import sys
 import tempfile
 from pathlib import Path
 
-import rap_journal
-import rap_projections
-import rap_tools
 from rap_journal.errors import MisuseError
-from rap_tools.machine import environment
-
-_NAME = "rap-state"
+from rap_tools.invocation import program
 
 
 def places(root: str | None, key_file: str | None = None) -> tuple[Path, Path]:
@@ -43,20 +36,6 @@ def places(root: str | None, key_file: str | None = None) -> tuple[Path, Path]:
 
 def next_commands(root: Path, key_file: Path, cluster: str) -> tuple[str, ...]:
     """What to run next, as it can be pasted into a shell."""
-    program = f"RAP_STATE_KEY_FILE={shlex.quote(str(key_file))} {_program()}"
+    called = f"RAP_STATE_KEY_FILE={shlex.quote(str(key_file))} {program(from_anywhere=True)}"
     store = shlex.quote(str(root))
-    return (f"{program} status -D {store}", f"{program} log -D {store} -c {cluster} -n 20", f"{program} verify -D {store}")
-
-
-def _program() -> str:
-    """How to call this command from any folder: the file that was called, the one of this Python, the shell's, or the module."""
-    called, beside = Path(sys.argv[0] if sys.argv else ""), Path(sys.executable).with_name(_NAME)
-    on_path = shutil.which(_NAME)
-    found = [path for path in (called, beside, Path(on_path or "")) if path.name == _NAME and path.is_file()]
-    if found:
-        return shlex.quote(str(found[0].absolute()))
-    # Nothing is installed, so the packages are where this process found them, as is what they need.
-    packages = [Path(module.__path__[0]).parent for module in (rap_journal, rap_projections, rap_tools)]
-    given = [Path(place) for place in environment().get("PYTHONPATH", "").split(":") if place]
-    places_of_code = ":".join(dict.fromkeys(str(place.absolute()) for place in (*packages, *given)))
-    return f"PYTHONPATH={shlex.quote(places_of_code)} {shlex.quote(sys.executable)} -m rap_tools.main"
+    return (f"{called} status -D {store}", f"{called} log -D {store} -c {cluster} -n 20", f"{called} verify -D {store}")

@@ -9,6 +9,7 @@ Example::
 
 from typing import Any
 
+from rap_tools.invocation import program
 from rap_tools.log_lines import lsn_range
 from rap_tools.opening import SEALED
 from rap_tools.printable import counted
@@ -175,7 +176,7 @@ def _sound(status: dict[str, Any]) -> Piece:
     if sound["is_sound"]:
         newest = max(journal["checkpoints"], default=0)
         since = f"since the newest checkpoint, @{newest}" if newest else "since the beginning; there is no checkpoint yet"
-        return f"nothing is missing {since}. Every byte: rap-state verify"
+        return f"nothing is missing {since}. Every byte: {program()} verify"
     missing = [f"{lsn_range(gap['first_lsn'], gap['last_lsn'])} missing ({gap['reason']})" for gap in sound["missing"]]
     scopes = [f"the active {name} document does not verify" for name in sound["unsound_scopes"]]
     return "; ".join([*missing, *scopes]) or "no: see fail closed", "red"

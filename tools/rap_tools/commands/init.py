@@ -20,6 +20,7 @@ from typing import Any
 from rap_journal.errors import MisuseError, NoSuchStore
 from rap_projections.keys import FileKeyProvider
 from rap_projections.store import NodeStore
+from rap_tools.invocation import program
 from rap_tools.json_output import head
 from rap_tools.opening import StoreReading
 from rap_tools.session import Session
@@ -56,9 +57,9 @@ def _is_store(root: str, key_file: str) -> bool:
 def _tell(session: Session, root: Path, keys: Path, changed: bool) -> None:
     place = f"-D {shlex.quote(str(root))}"
     following = [
-        f"rap-state status {place} --key-file {shlex.quote(str(keys))}",
-        "rap-state fabric bundle -c lab -O bundle.cbor",
-        f"rap-state verify {place}",
+        f"{program()} status {place} --key-file {shlex.quote(str(keys))}",
+        f"{program()} fabric bundle -c lab -O bundle.cbor",
+        f"{program()} verify {place}",
     ]
     made = {
         "root": "the store: agent/ and clusters/, a marker, the writer's lock",

@@ -20,6 +20,7 @@ from rap_projections.event_kinds import CLUSTER_CLASSES
 from rap_tools.exit_codes import worst
 from rap_tools.frame_reading import MissingRecords
 from rap_tools.history_timeline import HistoryTimeline
+from rap_tools.invocation import program
 from rap_tools.json_output import head
 from rap_tools.log_lines import lsn_range
 from rap_tools.selector_places import Places
@@ -49,7 +50,7 @@ def run(session: Session) -> int:
     for gap in found.missing:
         session.remark(
             f"rap-state: {lsn_range(gap.first_lsn, gap.last_lsn)} missing ({gap.reason}): this state may be wrong. "
-            f"Try: rap-state -D {shlex.quote(session.root())} verify"
+            f"Try: {program()} -D {shlex.quote(session.root())} verify"
         )
     code = worst(gap.exit_code for gap in found.missing)
     if session.is_text:
