@@ -14,6 +14,8 @@ Example::
 """
 
 import argparse
+import difflib
+import re
 import textwrap
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -59,6 +61,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise `MisuseError`."""
+        if unknown := re.search(r"argument COMMAND: invalid choice: '(.*?)'", message):
+            near = difflib.get_close_matches(unknown[1], [command.name for command in COMMANDS], 1)
+            there = f"Did you mean {near[0]}?" if near else f"There is {', '.join(command.name for command in COMMANDS)}."
+            raise MisuseError(f"there is no command {unknown[1]!r:.40}; nothing was done. {there}", reason="usage")
         raise MisuseError(f"{message}; nothing was done.", reason="usage")
 
 
@@ -201,7 +207,7 @@ def _add_log(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--after", metavar="CURSOR", help="from behind this place on: the cursor of an earlier call")
     parser.add_argument("--agent", action="store_true", help="the agent's own journal instead of a cluster's")
     parser.add_argument(
-        "--interval", metavar="SECONDS", type=float, default=0.5, help="how often -f looks (default: %(default)s)"
+        "--interval", metavar="SECONDS", type=_seconds, default=0.5, help="how often -f looks (default: %(default)s)"
     )
 
 
@@ -262,6 +268,16 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r:.40} is not a whole number of 1 or more")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not 0.01 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is not a number of seconds from 0.01 to 3600")
+    return seconds
 
 
 _IN_COMMANDS = "rap_tools.commands."

@@ -77,6 +77,10 @@ class StoreReading:
             except UnsafeFile as error:
                 # Any other folder of this machine may be open to others, and belong to whomever: it is no store, and no danger.
                 marker = Path(path, MARKER)
+                if Path(path).is_file():
+                    raise NoSuchStore(
+                        f"{path} is a file; nothing was read. A store is a folder: check the path.", file=path, reason="no_store"
+                    ) from error
                 if error.reason not in ("mode", "owner") or marker.exists() or marker.is_symlink():
                     raise
                 raise NoSuchStore(

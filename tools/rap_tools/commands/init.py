@@ -36,6 +36,8 @@ def run(session: Session) -> int:
     keys = Path(key_file).absolute()
     if not root.parent.is_dir():
         raise MisuseError(f"there is no folder {root.parent} to make {root.name} in; nothing was made.", reason="no_parent")
+    if root.is_file():
+        raise MisuseError(f"{root} is a file; nothing was made. Name a folder that is not there yet.", reason="not_a_folder")
     changed = not _is_store(str(root), str(keys))
     if changed:
         NodeStore.open(root, keys=FileKeyProvider(keys), create=True, background=False).close()
@@ -44,7 +46,7 @@ def run(session: Session) -> int:
 
 
 def _is_store(root: str, key_file: str) -> bool:
-    """Whether there is a store already. Raises `KeyLost`, `KeyTampered`, `KeyUnavailable` where this key does not open it."""
+    """Whether there is a store already. Raises `KeyTampered`, `KeyUnavailable` where this key does not open it."""
     try:
         store = StoreReading.open(root, key_file)
     except NoSuchStore:
