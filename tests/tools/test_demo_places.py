@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rap_journal.errors import MisuseError
-from rap_tools.demo_places import next_commands, places
+from rap_tools.demo_places import is_own_folder, next_commands, places
 
 
 def test_without_a_root_a_fresh_folder_is_named_after_the_demonstration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,3 +64,14 @@ def test_commands_can_be_pasted_whatever_the_folder_is_called(tmp_path: Path, mo
             ["verify", "-D", "/tmp/a b/node"],
         )
     ]
+
+
+def test_only_a_folder_that_was_made_for_one_run_is_one_to_remove_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    root, _key_file = places(None)
+    assert is_own_folder(root)
+    named, _key_file = places(str(tmp_path / "node"))
+    assert not is_own_folder(named)
+    assert not is_own_folder(tmp_path / "other" / root.parent.name / "node")

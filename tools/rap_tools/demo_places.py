@@ -16,12 +16,15 @@ from pathlib import Path
 from rap_journal.errors import MisuseError
 from rap_tools.invocation import program
 
+PREFIX = "rap-state-demo-"
+"""How the folders begin that the demonstration makes where none was named."""
+
 
 def places(root: str | None, key_file: str | None = None) -> tuple[Path, Path]:
     """Where the store and its key go. Raises `MisuseError` for a folder that is not fresh, or whose parent is not there."""
     given = Path(key_file).absolute() if key_file is not None else None
     if root is None:
-        base = Path(tempfile.mkdtemp(prefix="rap-state-demo-"))
+        base = Path(tempfile.mkdtemp(prefix=PREFIX))
         return base / "node", given or base / "node.key"
     chosen = Path(root).absolute()
     if not chosen.parent.is_dir():
@@ -39,3 +42,8 @@ def next_commands(root: Path, key_file: Path, cluster: str) -> tuple[str, ...]:
     called = f"RAP_STATE_KEY_FILE={shlex.quote(str(key_file))} {program(from_anywhere=True)}"
     store = shlex.quote(str(root))
     return (f"{called} status -D {store}", f"{called} log -D {store} -c {cluster} -n 20", f"{called} verify -D {store}")
+
+
+def is_own_folder(root: Path) -> bool:
+    """Whether the folder around the store was made by the demonstration for one run, so that all of it may go."""
+    return root.parent.name.startswith(PREFIX) and root.parent.parent == Path(tempfile.gettempdir())

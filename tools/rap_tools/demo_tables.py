@@ -13,6 +13,7 @@ Example::
     print_tables(result, sys.stdout, is_plain=False)
 """
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -26,6 +27,7 @@ from rich.text import Text
 
 from rap_tools.demo_messages import Acknowledged, Message
 from rap_tools.demo_network import SLICE_S
+from rap_tools.demo_places import is_own_folder
 from rap_tools.demo_proof import ACKNOWLEDGED, AT_THE_END, CHECKPOINT, FLOOR, KILLED, WRITER
 from rap_tools.demo_result import ClusterResult, Comparison, DemoResult, Interruption
 from rap_tools.demo_run import Watcher
@@ -249,6 +251,8 @@ def _conclusion(result: DemoResult) -> Iterable[Text]:
         yield from [Text(f"  {line}") for cluster in result.clusters for line in _in_short(cluster)]
     yield Text(f"The store is kept: {result.root} ({result.disk_bytes / 1024:,.0f} KiB on disk)")
     yield Text(f"Its key lies outside: {result.key_file}")
+    if is_own_folder(result.root):
+        yield Text(f"Each run keeps a folder of its own; this one goes with: rm -r {shlex.quote(str(result.root.parent))}")
     yield Text("Look around:")
     yield from [Text(f"  {command}") for command in result.commands]
 
