@@ -66,9 +66,7 @@ def test_commands_can_be_pasted_whatever_the_folder_is_called(tmp_path: Path, mo
     ]
 
 
-def test_only_a_folder_that_was_made_for_one_run_is_one_to_remove_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_a_folder_that_was_made_for_one_run_is_one_to_remove_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     root, _key_file = places(None)
     assert is_own_folder(root)

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from rap_journal.errors import MisuseError
 from rap_projections.version import __version__
-from rap_tools.selector_syntax import FORMS
+from rap_tools.selector_syntax import FORMS, MEANINGS
 
 PROGRAM = "rap-state"
 ROOT_VARIABLE = "RAP_STATE_DIR"
@@ -76,16 +76,17 @@ def build_parser(*, with_demo: bool) -> Parser:
         usage=f"{PROGRAM} [-D ROOT] [-c CLUSTER] [-o text|json|ndjson] COMMAND ...", add_help=False,
     )  # fmt: skip
     parser.add_argument("-h", "--help", action="help", help="show this, or the help of a command")
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}", help="show the version")
     commands = parser.add_subparsers(
         prog=PROGRAM, dest="command", metavar="COMMAND", required=True, parser_class=Parser, help=argparse.SUPPRESS
     )
     for command in COMMANDS:
         adding = commands.add_parser(
             command.name, parents=[_global_options(command.about)], allow_abbrev=False, epilog=_places(command),
-            description=f"{command.purpose}\n\nexample: {PROGRAM} {command.example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            description=f"{command.purpose[0].upper()}{command.purpose[1:]}.\n\nexample: {PROGRAM} {command.example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter, add_help=False,
         )  # fmt: skip
+        adding.add_argument("-h", "--help", action="help", help="show this")
         if command.name != "demo":
             command.add_arguments(adding)
         elif with_demo:
@@ -135,7 +136,9 @@ def _overview() -> str:
 
 
 def _places(command: Command) -> str | None:
-    return "\n".join(_places_lines()) if command.name in ("log", "show", "state") else None
+    if command.name not in ("log", "show", "state"):
+        return None
+    return "\n".join(["a place in the history (SELECTOR):", *[f"  {form:<22}{meaning}" for form, meaning in MEANINGS]])
 
 
 def _places_lines() -> list[str]:

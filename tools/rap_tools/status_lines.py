@@ -119,14 +119,15 @@ def _scope(scope: dict[str, Any]) -> Piece:
         word
         for word, holds in (
             ("EXPIRED", scope["is_expired"]),
-            ("refresh due", scope["is_refresh_due"] and not scope["is_expired"]),
             ("fallen back", scope["is_fallen_back"]),
             ("one pending", scope["has_pending"]),
             (f"{scope['previous_count']} previous", scope["previous_count"]),
         )
         if holds
     ]
-    text = "; ".join([f"{_version(scope['active_version'])}, {applied}, expires {rfc3339_s(scope['expires_at_s'])}", *notes])
+    refresh = f"refresh {'due since' if scope['is_refresh_due'] else 'after'} {rfc3339_s(scope['refresh_after_s'])}"
+    ends = f"{'' if scope['is_expired'] else f'{refresh}, '}expires {rfc3339_s(scope['expires_at_s'])}"
+    text = "; ".join([f"{_version(scope['active_version'])}, {applied}, {ends}", *notes])
     return (text, "red") if scope["is_expired"] else (text, "yellow") if scope["is_fallen_back"] else text
 
 
