@@ -29,7 +29,10 @@ def require_all(name: str, values: object, kind: type) -> None:
     """Raise `MisuseError` unless `values` is a list or tuple, every item of which is of `kind`."""
     require(name, values, list, tuple)
     for value in values:  # type: ignore[attr-defined]  # it is one of the two
-        require(f"an item of {name}", value, kind)
+        if not isinstance(value, kind):
+            raise MisuseError(
+                f"an item of {name} cannot be of type {type(value).__name__}; nothing was done.", reason=f"bad_{name}"
+            )
 
 
 def require_able(name: str, value: object, *members: str) -> None:
