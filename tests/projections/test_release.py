@@ -334,7 +334,7 @@ def test_an_event_of_a_level_that_is_not_committed_is_refused(monkeypatch: pytes
     it = upgraded(ready())
     kind = next(kind for kind in all_kinds() if kind.type is Note)
     later = kind._replace(level=2)
-    monkeypatch.setattr("rap_projections.journaled_state.kind_of", lambda event: later if isinstance(event, Note) else kind)
+    monkeypatch.setattr("rap_projections.submitting.kind_of", lambda event: later if isinstance(event, Note) else kind)
     lsn = it.cluster.view().lsn
     with pytest.raises(MisuseError, match="level 2") as caught:
         it.cluster.note("too early")
