@@ -25,11 +25,12 @@ from rap_journal.clock import Clock, Instant
 from rap_journal.errors import MisuseError, NoSpace, Poisoned
 from rap_journal.filesystem import Directory
 from rap_journal.format_levels import FormatLevels
-from rap_journal.journal import Journal, Setup, Unlocked, unlock
+from rap_journal.journal import Journal
 from rap_journal.records import Record
 from rap_journal.sealed_store import finish_wipes, list_documents_for, load_document, store_document, wipe_document
 from rap_journal.sealing import Purpose
 from rap_journal.space import disk_errors_mean
+from rap_journal.unlocking import Setup, Unlocked, unlock
 from rap_journal.values import ClassSpec
 from rap_projections.document_shelf import DocumentShelf
 from rap_projections.event_kinds import SNAPSHOTS, Event, kind_of_type

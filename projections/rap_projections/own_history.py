@@ -17,9 +17,10 @@ from typing import NamedTuple
 
 from rap_journal.errors import CursorDiverged, HistoryGone
 from rap_journal.filesystem import Directory
-from rap_journal.journal import Journal, Setup
+from rap_journal.journal import Journal
 from rap_journal.reader import JournalReader
 from rap_journal.records import Record
+from rap_journal.unlocking import Setup
 
 
 class OwnHistory(NamedTuple):

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from rap_journal import batches, committer
+from rap_journal import batches, committer, frame_assembly
 from rap_journal.batches import Ticket
 from rap_journal.errors import MisuseError, OutcomeUnknown, Poisoned
 from rap_journal.records import Record
 from rap_journal.testing import MemoryFileSystem
 from tests.journal.workbench import HEALTH, IDENTITY, Opened, create_journal, open_journal
 
-FILES = (committer.__file__, batches.__file__)
+FILES = (committer.__file__, frame_assembly.__file__, batches.__file__)
 PATIENCE_S = 20
 """How long a test waits for a thread before it fails; no test waits that long when all is well."""
 
