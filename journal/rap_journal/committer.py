@@ -20,6 +20,7 @@ Example::
     committer.wait(ticket)
 """
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -307,7 +308,9 @@ class Committer:
 
     def _note_failure(self, turn: _Turn) -> None:
         """Find what the batches are told, and whoever leads without any. Done twice, it changes nothing the second time."""
-        error = turn.error or KeyboardInterrupt()
+        # An interrupt can strike between the failure and the line that keeps it; then it is on its way to whoever led.
+        error = turn.error or sys.exception()
+        assert error is not None, "a turn that is not over was ended by an exception"
         if isinstance(error, NoSpace):
             turn.failure = error
         else:
