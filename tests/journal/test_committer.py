@@ -241,7 +241,7 @@ def test_flushing_does_not_wait_for_those_who_come_after_it(opened: Opened) -> N
     coming[0] = False
 
 
-# Observations that ride along
+# Failures
 
 
 @pytest.mark.parametrize("operation", ["write", "sync"])

@@ -70,7 +70,7 @@ def test_a_full_batch_of_heavy_trace_ids_still_fits_its_frame(opened: Opened) ->
     assert not opened.journal.is_poisoned
 
 
-# Failures
+# Little room
 
 
 def test_observations_that_ride_along_never_use_the_reserve_nor_keep_a_privileged_record_out(
