@@ -26,7 +26,11 @@ assert EVENT_MODULES
 )  # fmt: skip
 def test_an_event_whose_fields_are_of_their_types_is_right(event: tuple[Any, ...]) -> None:
     require_shape(event)
+    # The first look at a type makes what later ones go by: both must look.
     require_shape(event)
+    for _time in range(2):
+        with pytest.raises(MisuseError):
+            require_shape(type(event)(*event[:-1], object()))
 
 
 @pytest.mark.parametrize(
