@@ -9,7 +9,8 @@ Rules this file keeps:
 Example::
 
     frame = FrameAssembly(writer, projections).assemble(load, heads)
-    writer.write(frame.payload, ...)
+    if frame is not None:
+        writer.write(frame.payload, ...)
 """
 
 from typing import NamedTuple

@@ -7,8 +7,12 @@ Rules this file keeps:
 
 Example::
 
-    class Ledger:                                   # a RecoveringProjections
-        def apply(self, records): self.lines += [record.body for record in records]
+    class Ledger:                                   # of a RecoveringProjections, the one that matters most
+        def __init__(self):
+            self.lines = []
+
+        def apply(self, records):
+            self.lines += [record.body for record in records]
 """
 
 from collections.abc import Sequence

@@ -8,7 +8,7 @@ Rules this file keeps:
 
 Example::
 
-    housekeeper = Housekeeper(lambda: store.tickers())
+    housekeeper = Housekeeper(lambda: store.clusters())
     housekeeper.start()
 """
 

@@ -9,7 +9,7 @@ Example::
 
     history = OwnHistory(directory, setup, journal, "eu-west-1")
     for record in history.after(cursor):
-        tell(record)
+        print(record.lsn)
 """
 
 from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ Rules this file keeps:
 
 Example::
 
-    document = cluster_status(context, report)
+    document = cluster_status("eu-west-1", state, now, boot_id, horizon=1234, fail_closed=None, protection="file")
 """
 
 from typing import Any
