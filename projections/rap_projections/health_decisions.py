@@ -129,7 +129,11 @@ def decide_deadline_renewed(
 
 
 def decide_uptime(health: HealthView, now: Now, boot_id: bytes) -> tuple[Event, ...]:
-    """Pay for the time this boot has run, and 60 s in advance; nothing while what was paid lasts."""
+    """Pay for the time this boot has run, and 60 s in advance; nothing while what was paid lasts.
+
+    The event says what is paid in all. So where a command and the housekeeper come to pay in the same moment, each in a frame that does
+    not see the other's, the same event twice in a row pays once; leaving it to the other's frame, which may find no room, could pay never.
+    """
     paid = health.uptime
     covered_us = paid.covered_boot_us if boot_id == paid.boot_id else 0
     if boot_id == paid.boot_id and now.boot_us < covered_us:
