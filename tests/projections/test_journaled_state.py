@@ -118,7 +118,7 @@ def test_commands_of_different_subjects_share_frames_and_all_are_told_their_own_
 
     def work(number: int) -> None:
         for again in range(25):
-            receipt = core_of(it).execute(f"subject-{number}", lambda now, name=f"f{number}-{again}": flag(name))
+            receipt = core_of(it).execute(f"subject-{number}", lambda now, name=f"f{number}-{again}": flag(name))  # type: ignore[misc]  # bound per round
             assert receipt.lsn is not None and receipt.durable
             lsns.append(receipt.lsn)
 
@@ -153,7 +153,7 @@ def test_readers_never_wait_for_the_disk_and_never_see_half_a_frame() -> None:
     reader = threading.Thread(target=read)
     reader.start()
     for number in range(100):
-        core_of(it).execute("health", lambda now, number=number: (*flag(f"a{number}"), *flag(f"b{number}")))
+        core_of(it).execute("health", lambda now, number=number: (*flag(f"a{number}"), *flag(f"b{number}")))  # type: ignore[misc]  # bound per round
     done.set()
     reader.join()
     assert torn == []

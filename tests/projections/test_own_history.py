@@ -10,7 +10,7 @@ from tests.projections.store_kit import core_of, flag, ready
 def test_everything_durable_is_told_at_once_although_the_witness_is_behind() -> None:
     it = ready()
     core, start = core_of(it), core_of(it).journal.durable_lsn
-    lsns = [core.execute("health", lambda now, name=name: flag(name)).lsn for name in ("a", "b", "c")]
+    lsns = [core.execute("health", lambda now, name=name: flag(name)).lsn for name in ("a", "b", "c")]  # type: ignore[misc]  # bound per round
     assert core.journal.witnessed_lsn < core.journal.durable_lsn
     assert [record.lsn for record in core.history_after(start)] == lsns
     assert [record.lsn for record in core.history_after(lsns[1] or 0)] == lsns[2:]
@@ -29,7 +29,7 @@ def test_a_place_beyond_the_end_and_one_that_is_not_kept_are_told_apart() -> Non
     it = ready(policy=Policy(history_all_h=0, segment_bytes_max=4096))
     core = core_of(it)
     for number in range(120):
-        core.execute("health", lambda now, number=number: flag(f"flag-{number % 9}", on=number // 9 % 2 == 0))
+        core.execute("health", lambda now, number=number: flag(f"flag-{number % 9}", on=number // 9 % 2 == 0))  # type: ignore[misc]  # bound per round
         if number % 30 == 29:
             it.cluster.checkpoint()
     core.flush()
