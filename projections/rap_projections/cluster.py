@@ -29,7 +29,7 @@ from rap_projections.cluster_context import ClusterContext
 from rap_projections.cluster_opening import Opening
 from rap_projections.cluster_view import ClusterView, view_of
 from rap_projections.derivation import Derivation
-from rap_projections.event_kinds import HEALTH, PEERS, ROUTES, SNAPSHOTS, TELEMETRY, UPDATES, Event
+from rap_projections.event_kinds import HEALTH, PEERS, ROUTES, SERVICES, SNAPSHOTS, TELEMETRY, UPDATES, Event
 from rap_projections.health_calls import Health
 from rap_projections.identity_calls import Identity
 from rap_projections.identity_review import review_identity
@@ -349,7 +349,9 @@ class ClusterState:
                 ),
             ),
             ("snapshots", lambda now: snapshot_decisions.decide_stale_dropped(state.view(SNAPSHOTS), now, policy)),
+            ("snapshots", lambda now: snapshot_decisions.decide_trimmed(state.view(SNAPSHOTS), policy)),
             ("updates", lambda now: update_decisions.decide_stale_dropped(state.view(UPDATES), now, policy)),
             ("health", lambda now: health_decisions.decide_degraded(state.view(HEALTH), now, policy)),
+            ("health", lambda now: health_decisions.decide_services_summary(state.view(HEALTH), *state.view(SERVICES).counts())),
             ("uptime", cluster.decide_uptime),
         ]

@@ -167,10 +167,11 @@ def decide_partition(health: HealthView, flag: str, *, on: bool) -> tuple[Event,
     return () if (flag in health.partition_flags) is on else (PartitionFlagged(flag, on),)
 
 
-def decide_services_summary(health: HealthView, *, running: int, failed: int, stopped: int, silent: int) -> tuple[Event, ...]:
-    """Record how many workloads are in which state; the same count again gives no event."""
+def decide_services_summary(health: HealthView, running: int, failed: int, stopped: int, silent: int) -> tuple[Event, ...]:
+    """Record how many workloads are in which state; the same count again gives no event, nor do none at all before any was counted."""
     summary = ServicesSummarised(running, failed, stopped, silent)
-    return () if health.services is not None and health.services[:4] == summary else (summary,)
+    before = health.services[:4] if health.services is not None else (0, 0, 0, 0)
+    return () if before == summary else (summary,)
 
 
 def decide_policy(

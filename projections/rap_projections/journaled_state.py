@@ -27,7 +27,7 @@ from rap_journal.filesystem import Directory
 from rap_journal.format_levels import FormatLevels
 from rap_journal.journal import Journal
 from rap_journal.records import Record
-from rap_journal.sealed_store import finish_wipes, list_documents_for, load_document, store_document, wipe_document
+from rap_journal.sealed_store import finish_wipes, load_document, store_document, wipe_document
 from rap_journal.sealing import Purpose
 from rap_journal.space import disk_errors_mean
 from rap_journal.unlocking import Setup, Unlocked, unlock
@@ -267,10 +267,6 @@ class JournaledState:
         """The content of a kept document. Raises `FileNotFoundError`, `DamageError`, `SealBroken`."""
         folders, keys = self._unlocked.folders, self._unlocked.keys
         return load_document(folders, spec, file_id, journal_id=keys.marker.journal_id, keys=keys.ring, purpose=purpose)
-
-    def kept_for(self, spec: ClassSpec, purpose: Purpose) -> list[bytes]:
-        """File ids of the documents of a class that are for `purpose`. Raises `OSError`."""
-        return list_documents_for(self._unlocked.folders, spec, purpose)
 
     def finish_wipes(self, spec: ClassSpec) -> int:
         """Do again the wipes that a crash or an error cut short; returns how many there were. Raises `OSError`."""

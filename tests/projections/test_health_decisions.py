@@ -249,9 +249,10 @@ def test_a_partition_flag_is_set_and_cleared_once() -> None:
 
 def test_a_summary_is_recorded_where_it_changed() -> None:
     log = ClassLog(health)
-    log.append(*decide_services_summary(log.state.view, running=1, failed=0, stopped=0, silent=2))
-    assert decide_services_summary(log.state.view, running=1, failed=0, stopped=0, silent=2) == ()
-    assert decide_services_summary(log.state.view, running=2, failed=0, stopped=0, silent=1) == (ServicesSummarised(2, 0, 0, 1),)
+    assert decide_services_summary(log.state.view, 0, 0, 0, 0) == ()
+    log.append(*decide_services_summary(log.state.view, 1, 0, 0, 2))
+    assert decide_services_summary(log.state.view, 1, 0, 0, 2) == ()
+    assert decide_services_summary(log.state.view, 2, 0, 0, 1) == (ServicesSummarised(2, 0, 0, 1),)
 
 
 def test_the_policy_in_force_is_recorded_when_limits_build_or_signed_policy_change() -> None:
