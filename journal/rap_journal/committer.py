@@ -89,6 +89,11 @@ class Committer:
         return self._writer.chain.last_lsn
 
     @property
+    def written_bytes(self) -> int:
+        """Bytes of the frames written so far."""
+        return self._writer.written_bytes
+
+    @property
     def is_poisoned(self) -> bool:
         """Whether a write or sync failed."""
         return self._poison is not None

@@ -196,6 +196,11 @@ class Journal:
         return self._committer.frames_written if self._committer else 0
 
     @property
+    def written_bytes(self) -> int:
+        """Bytes of the frames this opening wrote."""
+        return self._committer.written_bytes if self._committer else 0
+
+    @property
     def is_poisoned(self) -> bool:
         """Whether a write failed, so that only reopening helps."""
         return self._committer is not None and self._committer.is_poisoned

@@ -56,11 +56,13 @@ class Machine(NamedTuple):
     Attributes:
         clock: wall and boot time.
         wake: called when something waits for time to pass, so that the housekeeper looks.
+        wake_upkeep: called when something is due that takes long, such as a checkpoint.
         build: version of the code that decides.
     """
 
     clock: Clock
     wake: Callable[[], None]
+    wake_upkeep: Callable[[], None]
     build: str
 
 

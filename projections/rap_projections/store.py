@@ -39,7 +39,7 @@ from rap_projections.agent_state import AgentState
 from rap_projections.backing_up import BackupReceipt, Maker, error_word, fingerprint_of, take_backup
 from rap_projections.cluster import ClusterState
 from rap_projections.format_commit import commit_format
-from rap_projections.housekeeper import Housekeeper, Ticking, tick_one
+from rap_projections.housekeeper import Housekeeping, Ticking
 from rap_projections.journaled_state import Machine
 from rap_projections.keys import ProvisioningKeyProvider, require_outside
 from rap_projections.memberships import Memberships
@@ -63,8 +63,8 @@ class NodeStore:
         self._lock = lock
         self._is_closed = False
         self._changing = threading.RLock()
-        self._housekeeper = Housekeeper(self._tickers) if background else None
-        machine = Machine(folders.clock, self._housekeeper.wake if self._housekeeper else _nothing, __version__)
+        self._housekeeping = Housekeeping(prompt=self._tickers, slow=self._upkeep, background=background)
+        machine = Machine(folders.clock, self._housekeeping.wake, self._housekeeping.wake_upkeep, __version__)
         self._agent = AgentState(agent_core(folders, machine))
         self._keys = StoreKeys(folders, path, self._changing, self._marked, self._note)
         self._memberships = Memberships(folders, machine, self._agent, protection=self._keys.protection)
@@ -93,7 +93,7 @@ class NodeStore:
             create: make the store if the folder holds none.
             wait_s: how long to wait for another writer to let go.
             clock, filesystem, randomness: the doors to the world, for tests.
-            background: run the housekeeper thread; without it somebody must call `tick`.
+            background: run the threads for housekeeping and upkeep; without them somebody must call `tick`.
             release: format levels and folds; another than this one only in tests of an update.
 
         Raises `NoSuchStore`, `StoreBusy`, `UnsafeFile`, `FormatTooNew`, `KeyUnavailable`, `KeyLost`, `KeyTampered`, `DamageError` for the
@@ -250,7 +250,7 @@ class NodeStore:
         """
         the_filesystem, the_clock = filesystem or OsFileSystem(), clock or SystemClock()
         require_outside(str(root), keys)
-        machine = Machine(the_clock, _nothing, __version__)
+        machine = Machine(the_clock, _nothing, _nothing, __version__)
         target = Target(the_filesystem, str(root), keys, policy or Policy(), machine, randomness, release)
         survivor_path = str(survivor) if survivor is not None else None
         left, sha256 = restore_store(target, str(path), recovery=recovery, expect=expect, survivor=survivor_path)
@@ -282,9 +282,8 @@ class NodeStore:
         }
 
     def tick(self) -> None:
-        """Let time pass for everything that waits; where there is a housekeeper, it does this. One cluster's failure stops no other."""
-        for ticking in self._tickers():
-            tick_one(ticking)
+        """Let time pass for everything that waits; in the background this goes by itself. One cluster's failure stops no other."""
+        self._housekeeping.tick()
 
     def close(self) -> None:
         """Commit what waits, close every journal, and let the lock go. Closing twice is harmless.
@@ -295,8 +294,7 @@ class NodeStore:
             if self._is_closed:
                 return
             self._is_closed = True
-            if self._housekeeper is not None:
-                self._housekeeper.stop()
+            self._housekeeping.stop()
             steps = [cluster.close for cluster in self.clusters()] + [self._note_closed, self._agent.close]
             errors = [error for step in steps if (error := _attempt(step)) is not None]
             self._memberships.forget()
@@ -314,8 +312,7 @@ class NodeStore:
     def _start(self) -> None:
         open_agent(self._agent, self._folders)
         self._memberships.open_all()
-        if self._housekeeper is not None:
-            self._housekeeper.start()
+        self._housekeeping.start()
 
     def _marked(self) -> dict[str, Marked]:
         """What has a journal and is open, by name. Raises `MisuseError` after closing."""
@@ -340,6 +337,9 @@ class NodeStore:
 
     def _tickers(self) -> tuple[Ticking, ...]:
         return (self._agent, *self.clusters())
+
+    def _upkeep(self) -> tuple[Ticking, ...]:
+        return tuple(cluster.upkeep for cluster in self.clusters())
 
 
 def _nothing() -> None:
