@@ -11,7 +11,7 @@ Rules this file keeps:
 Example::
 
     try:
-        journal.append(records)
+        journal.wait(ticket)
     except NoSpace as error:
         schedule_retry()            # error.action == "retry"; nothing was changed
 """

@@ -129,7 +129,11 @@ def decide_deadline_renewed(
 
 
 def decide_uptime(health: HealthView, now: Now, boot_id: bytes) -> tuple[Event, ...]:
-    """Pay for the time this boot has run, and 60 s in advance; nothing while what was paid lasts."""
+    """Pay for the time this boot has run, and 60 s in advance; nothing while what was paid lasts.
+
+    The event says what is paid in all. So where a command and the housekeeper come to pay in the same moment, each in a frame that does
+    not see the other's, the same event twice in a row pays once; leaving it to the other's frame, which may find no room, could pay never.
+    """
     paid = health.uptime
     covered_us = paid.covered_boot_us if boot_id == paid.boot_id else 0
     if boot_id == paid.boot_id and now.boot_us < covered_us:
@@ -167,10 +171,11 @@ def decide_partition(health: HealthView, flag: str, *, on: bool) -> tuple[Event,
     return () if (flag in health.partition_flags) is on else (PartitionFlagged(flag, on),)
 
 
-def decide_services_summary(health: HealthView, *, running: int, failed: int, stopped: int, silent: int) -> tuple[Event, ...]:
-    """Record how many workloads are in which state; the same count again gives no event."""
+def decide_services_summary(health: HealthView, running: int, failed: int, stopped: int, silent: int) -> tuple[Event, ...]:
+    """Record how many workloads are in which state; the same count again gives no event, nor do none at all before any was counted."""
     summary = ServicesSummarised(running, failed, stopped, silent)
-    return () if health.services is not None and health.services[:4] == summary else (summary,)
+    before = health.services[:4] if health.services is not None else (0, 0, 0, 0)
+    return () if before == summary else (summary,)
 
 
 def decide_policy(

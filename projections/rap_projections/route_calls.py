@@ -8,7 +8,8 @@ Rules this file keeps:
 Example::
 
     route = cluster.routes.best("node-42", channel="interactive")
-    cluster.routes.result(route, ok=False, reason="timeout")
+    if route is not None:
+        cluster.routes.result(route, ok=False, reason="timeout")
 """
 
 from contextlib import suppress

@@ -191,11 +191,6 @@ def decide_fall_back(
     return (SnapshotWithdrawn(scope.value, given_up, reason),)
 
 
-def decide_previous_dropped(snapshots: SnapshotsView, *, scope: Scope, content_id: bytes, reason: str) -> tuple[Event, ...]:
-    """Give up a previous document, because it is revoked or damaged. One that is not kept gives no event."""
-    return _dropped((held for held in snapshots.scope(scope).previous if held.facts.content_id == content_id), reason)
-
-
 def decide_trimmed(snapshots: SnapshotsView, policy: EffectivePolicy) -> tuple[Event, ...]:
     """Give up the previous documents beyond what the policy allows by now."""
     kept = policy.previous_snapshots_max

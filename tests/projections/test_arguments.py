@@ -14,6 +14,9 @@ def test_a_value_of_one_of_the_types_passes(value: object, kinds: tuple[type, ..
     require("it", value, *kinds)
     require_optional("it", value, *kinds)
     require_optional("it", None, *kinds)
+    for call in (require, require_optional):
+        with pytest.raises(MisuseError):
+            call("it", object(), *kinds)
 
 
 @pytest.mark.parametrize(("value", "kinds"), [(True, (int,)), (7, (bool,)), (1.5, (int,)), (None, (str,)), (b"x", (str, int))])

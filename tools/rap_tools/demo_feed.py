@@ -7,7 +7,7 @@ Rules this file keeps:
 
 Example::
 
-    feed = ClusterFeed(store.cluster("eu-west-1"), issuer)
+    feed = ClusterFeed(store.cluster("eu-west-1"), network, demo, issuer)
     feed.publish(slice_index=0)
     feed.take(0, rows)
     lsn, digest = feed.state()

@@ -9,7 +9,7 @@ Rules this file keeps:
 Example::
 
     killed = read_killed(root, keys, first, network)
-    comparisons = compare(history.cluster("eu-west-1"), Evidence(first, killed["eu-west-1"], second))
+    comparisons = compare(history.cluster("eu-west-1"), Evidence(first, killed, second))
 """
 
 from collections.abc import Iterable

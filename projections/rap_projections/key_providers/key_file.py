@@ -16,7 +16,7 @@ from pathlib import PurePath
 
 from rap_journal.errors import KeyUnavailable, UnsafeFile
 from rap_journal.markers import ProviderKind
-from rap_journal.os_filesystem import read_private_file, write_private_file
+from rap_journal.os_surroundings import read_private_file, write_private_file
 from rap_projections.key_providers.door import KEY_BYTES, checked_key
 
 

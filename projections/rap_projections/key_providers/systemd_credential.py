@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 from rap_journal.errors import KeyUnavailable, MisuseError, UnsafeFile
 from rap_journal.markers import ProviderKind
-from rap_journal.os_filesystem import environment_variable, read_credential
+from rap_journal.os_surroundings import environment_variable, read_credential
 from rap_projections.key_providers.door import KEY_BYTES, checked_key
 
 DIRECTORY_VARIABLE = "CREDENTIALS_DIRECTORY"

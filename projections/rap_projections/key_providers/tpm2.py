@@ -41,7 +41,7 @@ from typing import Any
 
 from rap_journal.errors import KeyLost, KeyUnavailable, MisuseError, StateStoreError, UnsafeFile
 from rap_journal.markers import ProviderKind
-from rap_journal.os_filesystem import read_private_file, write_private_file
+from rap_journal.os_surroundings import read_private_file, write_private_file
 from rap_projections.key_providers.anchors import STEPS_MAX
 from rap_projections.key_providers.door import KEY_BYTES, checked_key
 from rap_projections.key_providers.extras import load_extra

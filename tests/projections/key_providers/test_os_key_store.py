@@ -3,35 +3,17 @@
 import base64
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from rap_journal.errors import KeyUnavailable, MisuseError
 from rap_projections.key_providers import os_key_store
 from rap_projections.key_providers.os_key_store import OsKeyStoreProvider, untrusted
-from tests.projections.key_providers.keepers import with_secret_service, without_secret_service
+from tests.projections.key_providers.keepers import FakeBackend, library_with, with_secret_service, without_secret_service
 
 KEY = bytes(range(32))
-
-
-class FakeBackend:
-    """A backend that keeps entries in memory, or fails."""
-
-    def __init__(self, entries: dict[tuple[str, str], str] | None = None, failure: Exception | None = None) -> None:
-        self.entries = entries if entries is not None else {}
-        self.failure = failure
-
-    def get_password(self, service: str, user: str) -> str | None:
-        if self.failure is not None:
-            raise self.failure
-        return self.entries.get((service, user))
-
-    def set_password(self, service: str, user: str, text: str) -> None:
-        if self.failure is not None:
-            raise self.failure
-        self.entries[service, user] = text
 
 
 def backend_class(name: str, **attributes: object) -> object:
@@ -44,12 +26,7 @@ def backend_class(name: str, **attributes: object) -> object:
 def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
     """Let the library `keyring` answer with a backend, whether it is installed or not."""
 
-    def use(backend: object) -> None:
-        library = ModuleType("keyring")
-        library.get_keyring = lambda: backend  # type: ignore[attr-defined]  # all that is used of the library
-        monkeypatch.setitem(sys.modules, "keyring", library)
-
-    return use
+    return partial(library_with, patch=monkeypatch)
 
 
 @pytest.fixture

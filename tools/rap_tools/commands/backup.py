@@ -21,7 +21,8 @@ from typing import Any
 
 from rap_journal.backup_files import KEY_BYTES, public_recovery_key
 from rap_journal.errors import MisuseError, StateStoreError
-from rap_journal.os_filesystem import OsFileSystem, write_private_file
+from rap_journal.os_filesystem import OsFileSystem
+from rap_journal.os_surroundings import write_private_file
 from rap_journal.sealing import Purpose
 from rap_projections.backing_up import BackupReceipt, Maker, error_word, take_backup
 from rap_projections.backup_content import LeftCluster
