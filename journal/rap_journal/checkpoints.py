@@ -12,8 +12,8 @@ Content, deterministic CBOR: ``[strict head of the class / null, node_us, value]
 
 Example::
 
-    base = load_newest(folders, keys, journal_id, specs, fold_set=FoldSet(1))
-    base[7].lsn
+    loaded, bad = load_newest(folders, keys, journal_id, specs, fold_set=FoldSet(1))
+    loaded[7].anchor.lsn
 """
 
 from collections.abc import Callable, Mapping, Sequence

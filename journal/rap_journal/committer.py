@@ -12,8 +12,7 @@ Rules this file keeps:
   those behind it "nothing was done", and nothing is retried on that file.
 - Whoever led ends the turn, whatever interrupted it and wherever: the turn is the one thing that others wait for. An interrupt within
   it poisons, wakes everybody and goes on to whoever led; ending a turn may itself be interrupted, and is then done once more.
-- Having no room is decided before the first byte, and poisons nothing. Records that may not use the reserve never take it along
-  with others that may: those that may are then written alone.
+- Having no room is decided before the first byte, and poisons nothing.
 
 Example::
 
@@ -21,51 +20,19 @@ Example::
     committer.wait(ticket)
 """
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, Protocol
 
-from rap_journal.batches import WEIGHT_MAX, Batch, BatchQueue, Ticket, weigh_record
+from rap_journal.batches import Batch, BatchQueue, Ticket
 from rap_journal.errors import MisuseError, NoSpace, OutcomeUnknown, Poisoned, StateStoreError
-from rap_journal.limits import RECORDS_PER_FRAME_MAX
-from rap_journal.payload import StrictHeads, encode_payload
+from rap_journal.frame_assembly import FrameAssembly
+from rap_journal.payload import StrictHeads
+from rap_journal.projections import Projections
 from rap_journal.records import Record
 from rap_journal.segment_writer import Place, SegmentWriter
 from rap_journal.witness import SealedPart, WitnessPoint, WitnessWriter
-
-
-class Projections(Protocol):
-    """What the committer asks of the projections; all calls come from the one thread that leads."""
-
-    def apply(self, records: Sequence[Record]) -> None:
-        """Fold durable records into memory. An exception poisons the journal."""
-        ...
-
-    def floors(self) -> Any:
-        """The floors to put into the witness: a CBOR value."""
-        ...
-
-    def waiting(self, rows_max: int) -> Sequence[Record]:
-        """Records that can ride in a frame about to be written (observations), oldest first, at most `rows_max` rows."""
-        ...
-
-    def give_back(self, records: Sequence[Record]) -> None:
-        """Take back what `waiting` gave, in its order, because there was no room for it; nothing of it was written."""
-        ...
-
-    def committed(self, records: Sequence[Record]) -> None:
-        """Told after acknowledgement, for subscriptions. Must not raise."""
-        ...
-
-
-class _Frame(NamedTuple):
-    """What is about to be written: batches, their records and those that ride along, and the heads after strict ones."""
-
-    load: list[Batch]
-    records: list[Record]
-    heads: StrictHeads | None
-    payload: bytes
 
 
 class _Turn:
@@ -97,6 +64,7 @@ class Committer:
         self._witness = witness
         self._heads = heads
         self._projections = projections
+        self._assembly = FrameAssembly(writer, projections)
         self._cluster, self._incarnation, self._epoch = identity
         self._queue = BatchQueue()
         # Held by name, never through the condition, whose `with` can be interrupted between taking the lock and saying so.
@@ -119,6 +87,11 @@ class Committer:
     def durable_lsn(self) -> int:
         """LSN of the last record under a completed sync."""
         return self._writer.chain.last_lsn
+
+    @property
+    def written_bytes(self) -> int:
+        """Bytes of the frames written so far."""
+        return self._writer.written_bytes
 
     @property
     def is_poisoned(self) -> bool:
@@ -299,10 +272,9 @@ class Committer:
         turn.wrote = self._write_frame(turn.load)
 
     def _write_frame(self, load: list[Batch]) -> bool:
-        riding = self._riding_along(load)
-        if not load and not riding:
+        frame = self._assembly.assemble(load, self._heads)
+        if frame is None:
             return False
-        frame = self._find_room(load, riding)
         records, heads = frame.records, frame.heads
         mask = 0
         for record in records:
@@ -315,44 +287,6 @@ class Committer:
             batch.first_lsns = [next(lsns) for _record in batch.records]
         return True
 
-    def _find_room(self, load: list[Batch], riding: list[Record]) -> _Frame:
-        """Make room for the load and what rides along; where there is none, for those batches that may use the reserve."""
-        frame = self._encode(load, riding)
-        urgent = [batch for batch in load if batch.privileged]
-        is_urgent = len(urgent) == len(load) and not riding
-        try:
-            self._writer.make_room(len(frame.payload), privileged=is_urgent)
-        except NoSpace as error:
-            self._projections.give_back(riding)
-            if is_urgent or not urgent:
-                raise
-            for batch in load:
-                batch.error = None if batch.privileged else error
-            frame = self._encode(urgent, [])
-            self._writer.make_room(len(frame.payload), privileged=True)
-        return frame
-
-    def _riding_along(self, load: list[Batch]) -> list[Record]:
-        """Observations for the frame about to be written: none in a strict one, and never more than fit."""
-        rows = weight = 0
-        for batch in load:
-            if batch.strict:
-                return []
-            rows += batch.rows
-            weight += batch.weight
-        offered = list(self._projections.waiting(RECORDS_PER_FRAME_MAX - rows))
-        for index, record in enumerate(offered):
-            weight += weigh_record(record)
-            if weight > WEIGHT_MAX and (load or index):
-                self._projections.give_back(offered[index:])
-                return offered[:index]
-        return offered
-
-    def _encode(self, load: list[Batch], riding: list[Record]) -> _Frame:
-        records = [record for batch in load for record in batch.records] + riding
-        numbered, heads = self._number(records, strict=bool(load) and load[0].strict)
-        return _Frame(load, numbered, heads, encode_payload(numbered))
-
     def _finish(self, place: Place, records: list[Record], heads: StrictHeads | None) -> None:
         """Memory, witness, notification: in this order, after the disk."""
         self.frames_written += 1
@@ -363,16 +297,6 @@ class Committer:
             # From here on, a segment that goes missing is missed.
             self._witness_place(place)
         self._projections.committed(records)
-
-    def _number(self, records: list[Record], *, strict: bool) -> tuple[list[Record], StrictHeads | None]:
-        heads = self._heads.copy() if strict else None
-        lsn = self._writer.chain.last_lsn + 1
-        numbered = []
-        for record in records:
-            placed = record.placed(lsn)
-            numbered.append(heads.link_next(placed) if heads is not None else placed)
-            lsn += record.rows
-        return numbered, heads
 
     def _witness_all(self) -> None:
         if self.witnessed_lsn != self.durable_lsn:
@@ -389,7 +313,9 @@ class Committer:
 
     def _note_failure(self, turn: _Turn) -> None:
         """Find what the batches are told, and whoever leads without any. Done twice, it changes nothing the second time."""
-        error = turn.error or KeyboardInterrupt()
+        # An interrupt can strike between the failure and the line that keeps it; then it is on its way to whoever led.
+        error = turn.error or sys.exception()
+        assert error is not None, "a turn that is not over was ended by an exception"
         if isinstance(error, NoSpace):
             turn.failure = error
         else:

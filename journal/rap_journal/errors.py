@@ -11,7 +11,7 @@ Rules this file keeps:
 Example::
 
     try:
-        journal.append(records)
+        journal.wait(ticket)
     except NoSpace as error:
         schedule_retry()            # error.action == "retry"; nothing was changed
 """
@@ -144,7 +144,7 @@ class FormatTooNew(StateStoreError):
 
 
 class KeyUnavailable(StateStoreError):
-    """Raised when the key provider could not answer now; the key may still be there."""
+    """Raised when there is no key, or not the right one, at the place that was named; the right one may still be somewhere."""
 
     action: ClassVar[Action] = "retry"
     exit_code: ClassVar[int] = 11
@@ -158,7 +158,7 @@ class KeyLost(StateStoreError):
 
 
 class KeyTampered(StateStoreError):
-    """Raised when a key opens, but is not the one this store was sealed with; the cluster fails closed."""
+    """Raised when a key opens, but what it opens is not what this store was sealed with; the cluster fails closed."""
 
     action: ClassVar[Action] = "operator"
     exit_code: ClassVar[int] = 8

@@ -7,8 +7,9 @@ Rules this file keeps:
 
 Example::
 
-    with JournalFolders.open(directory, CLUSTER_CLASSES) as folders:
-        folders.of_class(7)
+    folders = JournalFolders.open(directory, CLUSTER_CLASSES, may_repair=True)
+    folders.classes[7].names()
+    folders.close()
 """
 
 from collections.abc import Sequence

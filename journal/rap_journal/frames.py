@@ -8,9 +8,9 @@ Rules this file keeps:
 
 Example::
 
-    codec = FrameCodec(salt, epoch, cipher)
-    data, digest = codec.encode(payload, first_lsn=1, ...)
-    frame = read_frame(data, 0, codec.check_key, epoch)
+    codec = FrameCodec(salt, epoch, cipher, secrets.token_bytes)
+    data, digest = codec.encode(payload, first_lsn=1, record_count=1, class_mask=2, strict=False, last_strict_lsn=0, predecessor=bytes(16))
+    frame = read_frame(data, 0, salt, epoch)        # or the reason why there is none
 """
 
 import hashlib

@@ -15,106 +15,35 @@ Example::
 """
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from rap_journal.batches import Ticket
 from rap_journal.checkpoints import EMPTY_ANCHOR, Anchor, BadCheckpoint, ClassContent, list_checkpoints, load_newest, write_set
-from rap_journal.committer import Committer, Projections
+from rap_journal.committer import Committer
 from rap_journal.errors import FailClosed, FormatTooNew
 from rap_journal.filesystem import Directory
-from rap_journal.fold_sets import FoldSet
 from rap_journal.folders import JournalFolders
 from rap_journal.format import WITNESS_SLOT_BYTES
-from rap_journal.format_levels import LEVELS, FormatLevels, require_known, require_known_segments
+from rap_journal.format_levels import require_known_segments
 from rap_journal.inventory import Inventory, take_inventory
-from rap_journal.key_files import KeyProvider
-from rap_journal.key_generations import make_generation, open_key_ring
-from rap_journal.layout import MARKER, WITNESS, checkpoint_name
-from rap_journal.limits import BATCH_DELAY_MS, QUARANTINE_BYTES_MAX, SEGMENT_BYTES_DEFAULT, WITNESS_IDLE_MS
+from rap_journal.key_generations import make_generation
+from rap_journal.layout import WITNESS, checkpoint_name
+from rap_journal.limits import WITNESS_IDLE_MS
 from rap_journal.marker_changes import name_provider, raise_level, rotate_data_key
-from rap_journal.markers import Marker, ProviderKind, read_marker, sealed_marker, write_marker
+from rap_journal.markers import Marker, ProviderKind, sealed_marker, write_marker
 from rap_journal.payload import StrictHead
+from rap_journal.projections import RecoveringProjections
 from rap_journal.recovery import Base, Examined, examine
 from rap_journal.recovery_report import Finding, RecoveryReport
 from rap_journal.repair import doubts_about, prepare, put_away_checkpoints, repair_closed, repair_copies, repair_marker
 from rap_journal.sealing import KeyRing, key_check_value
 from rap_journal.segment_writer import SegmentWriter, WriterIdentity
 from rap_journal.unknown_records import FoldWhatIsKnown
+from rap_journal.unlocking import Keys, Setup, Unlocked, unlock
 from rap_journal.values import ClassSpec, Epoch
 from rap_journal.witness import SealedPart, Slot, WitnessPoint, WitnessWriter, open_slot, read_witness, require_slot
-
-
-class Setup(NamedTuple):
-    """What a journal is opened with.
-
-    Attributes:
-        specs: the state classes, strictest first.
-        key_folders: class folders that hold a copy of the key file.
-        provider: holder of the key-encryption key.
-        randomness: gives n random bytes.
-        fold_set: versions of the folds, and the ways from older ones.
-        segment_bytes_max: size at which a segment is rolled.
-        quarantine_bytes_max: bound of the quarantine folder.
-        batch_delay_ms: longest wait of a queued record.
-        levels: format levels that are known.
-    """
-
-    specs: Sequence[ClassSpec]
-    key_folders: Sequence[str]
-    provider: KeyProvider
-    randomness: Callable[[int], bytes]
-    fold_set: FoldSet
-    segment_bytes_max: int = SEGMENT_BYTES_DEFAULT
-    quarantine_bytes_max: int = QUARANTINE_BYTES_MAX
-    batch_delay_ms: int = BATCH_DELAY_MS
-    levels: FormatLevels = LEVELS
-
-
-class RecoveringProjections(Projections, Protocol):
-    """Projections that can also be restored from checkpoints."""
-
-    def restore(self, state_class: int, value: Any) -> None:
-        """Take the value a checkpoint kept; None where a class has no usable checkpoint."""
-        ...
-
-
-class Keys(NamedTuple):
-    """A journal's identity and its open key ring."""
-
-    marker: Marker
-    ring: KeyRing
-
-
-class Unlocked(NamedTuple):
-    """A journal whose folders and keys are open, before anything in it was read: its documents can be loaded."""
-
-    root: Directory
-    folders: JournalFolders
-    keys: Keys
-
-
-def unlock(root: Directory, setup: Setup) -> Unlocked:
-    """Read the marker, open folders and keys. `root` is closed with the journal, and where this fails.
-
-    Raises `DamageError` (no marker, no key file), `FormatTooNew`, `KeyUnavailable`, `KeyLost`, `KeyTampered`, `UnsafeFile`, `OSError`.
-    """
-    opened: Directory | JournalFolders = root
-    try:
-        keys = read_keys(root, setup)
-        opened = folders = JournalFolders.open(root, setup.specs, may_repair=True)
-        return Unlocked(root, folders, keys)
-    except BaseException:
-        opened.close()
-        raise
-
-
-def read_keys(root: Directory, setup: Setup) -> Keys:
-    """The marker in `root`, and the keys that go with it. Raises like `unlock`."""
-    marker = read_marker(root).marker
-    require_known(marker.format_level, setup.levels, f"{root.name}/{MARKER}")
-    return Keys(marker, open_key_ring(root, setup.key_folders, setup.provider, marker))
 
 
 class Journal:
@@ -271,6 +200,11 @@ class Journal:
     def frames_written(self) -> int:
         """Frames this opening wrote: one sync each."""
         return self._committer.frames_written if self._committer else 0
+
+    @property
+    def written_bytes(self) -> int:
+        """Bytes of the frames this opening wrote."""
+        return self._committer.written_bytes if self._committer else 0
 
     @property
     def is_poisoned(self) -> bool:

@@ -8,8 +8,8 @@ Rules this file keeps:
 
 Example::
 
-    marker = raise_level(folders, marker, ring, committer, 2)
-    marker = rotate_data_key(folders, marker, ring, committer, key_folders=("identity", "trust"), provider=provider, randomness=...)
+    raised = raise_level(folders, marker, ring, committer, 2)
+    rotated = rotate_data_key(folders, raised, ring, committer, key_folders=("identity", "trust"), provider=provider, randomness=...)
 """
 
 from collections.abc import Callable, Sequence

@@ -27,11 +27,11 @@ from rap_journal.folders import JournalFolders
 from rap_journal.format_levels import require_known_segments
 from rap_journal.frames import Frame
 from rap_journal.inventory import Inventory, take_inventory
-from rap_journal.journal import Keys, Setup, read_keys
 from rap_journal.layout import WITNESS
 from rap_journal.ledger import list_ledger, read_ledger
 from rap_journal.markers import read_marker
 from rap_journal.records import Record
+from rap_journal.unlocking import Keys, Setup, read_keys
 from rap_journal.values import ClassSpec
 from rap_journal.walk import Walk, records_of
 from rap_journal.witness import Slot, read_witness, require_slot

@@ -9,7 +9,7 @@ Rules this file keeps:
 
 Example::
 
-    scan = scan_segment(data, header, header_chain_digest(data))
+    scan = scan_segment(data, header, Chain(0, header_chain_digest(data), 0))
     scan.frames[-1].header.last_lsn
 """
 

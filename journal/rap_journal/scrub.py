@@ -9,7 +9,7 @@ Rules this file keeps:
 
 Example::
 
-    scrub = Scrub(folders, SHAPE)
+    scrub = Scrub(folders, SHAPE, marker)
     while not scrub.step(1 << 20): ...
     scrub.found
 """

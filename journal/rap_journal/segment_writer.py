@@ -81,6 +81,7 @@ class SegmentWriter:
         self._predecessor = predecessor
         self._cut = cut
         self.chain = chain
+        self.written_bytes = 0
         self._file: File | None = None
         self._codec: FrameCodec | None = None
         self._leftover = leftover
@@ -134,6 +135,7 @@ class SegmentWriter:
         self._file.write_at(self._offset, frame)
         self._file.sync()
         self._offset += len(frame)
+        self.written_bytes += len(frame)
         last_lsn = chain.last_lsn + record_count
         self.chain = Chain(last_lsn, digest, last_lsn if strict else chain.last_strict_lsn)
         return Place(self._number, self._offset, self.chain)

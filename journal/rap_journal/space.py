@@ -8,7 +8,7 @@ Rules this file keeps:
 
 Example::
 
-    with no_space_means(cluster, "next segment"):
+    with no_space_means("eu-west-1", "next segment"):
         file = make_zero_filled(folder, "next", 262144)
 """
 

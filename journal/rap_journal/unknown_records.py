@@ -7,7 +7,7 @@ Rules this file keeps:
 
 Example::
 
-    fold = FoldWhatIsKnown(projections)
+    fold = FoldWhatIsKnown(projections, restore)
     examined = fold.through(lambda fold: examine(folders, inventory, keys, base, slot, sealed, specs, "eu-1", fold))
     fold.unknown
 """

@@ -15,6 +15,7 @@ from rap_journal.recovery_report import RecoveryReport
 from rap_journal.sealing import Purpose
 from rap_projections import agent
 from rap_projections.agent import AgentView
+from rap_projections.arguments import require
 from rap_projections.checkpointing import write_checkpoint
 from rap_projections.event_kinds import AGENT, Event
 from rap_projections.journaled_state import Decide, JournaledState
@@ -76,14 +77,19 @@ class AgentState:
 
     def flag(self, name: str, *, on: bool, **context: Unpack[Context]) -> Receipt:
         """Set or clear a local feature flag."""
+        require("on", on, bool)
         return self.execute(lambda now: agent.decide_flag(self.view(), name, on=on), context)
 
     def diagnostic(self, code: str, *, text: str, cluster: str = "", **context: Unpack[Context]) -> Receipt:
         """Keep a diagnostic; the oldest give way."""
+        require("text", text, str)
+        require("cluster", cluster, str)
         return self.execute(lambda now: agent.decide_diagnostic(code, cluster_id=cluster, text=text), context)
 
     def update_engine(self, *, name: str, version: str, state: str, **context: Unpack[Context]) -> Receipt:
         """Note which update engine runs, and how it fares."""
+        for argument, value in (("name", name), ("version", version), ("state", state)):
+            require(argument, value, str)
         return self.execute(lambda now: agent.decide_update_engine(self.view(), name=name, version=version, state=state), context)
 
     def execute(self, decide: Decide, context: Context | None = None) -> Receipt:

@@ -10,7 +10,7 @@ Rules this file keeps:
 
 Example::
 
-    receipt = take_backup(path, clusters, left, maker, recipient=None)
+    receipt = take_backup(path, clusters, left, maker, recipient=None, private_keys=False, left_out={})
     receipt.fingerprint         # to be kept elsewhere: `restore` asks for it
 """
 

@@ -19,7 +19,7 @@ from typing import Unpack
 
 from rap_journal.errors import NoSpace
 from rap_projections import trust_decisions
-from rap_projections.arguments import require
+from rap_projections.arguments import require, require_all
 from rap_projections.bundle_verification import verify_bundles
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.documents import DocumentType, Scope, SignedPolicy
@@ -62,8 +62,9 @@ class Bundles:
         cluster = self._context
         require("bundles", bundles, bytes, list, tuple)
         offered = [bundles] if isinstance(bundles, bytes) else list(bundles)
-        for document in (*offered, *documents):
-            require("a document", document, bytes)
+        require_all("bundles", offered, bytes)
+        require_all("documents", documents, bytes)
+        cluster.core.origin(context)
         with cluster.authority:
             try:
                 newer = self._verify(offered)

@@ -14,15 +14,15 @@ Rules this file keeps:
 Example::
 
     class SeenView(NamedTuple):
-        count: int = 0
+        times: int = 0
         provenance: Mapping[str, int] = NOTHING
 
-    FOLDS = folds({Seen: lambda before, event, record: before._replace(count=before.count + 1)}, after_reset=SeenView())
+    FOLDS = folds({Seen: lambda before, event, record: before._replace(times=before.times + 1)}, after_reset=SeenView())
     empty, to_value, from_value, view = shape(SeenView())
 
     state = empty()
     FOLDS[Seen](state, Seen(), record, documents)
-    assert view(state).provenance == {"count": record.lsn}
+    assert view(state).provenance == {"times": record.lsn}
 """
 
 import types

@@ -29,8 +29,9 @@ from rap_projections.cluster_context import ClusterContext
 from rap_projections.cluster_opening import Opening
 from rap_projections.cluster_view import ClusterView, view_of
 from rap_projections.derivation import Derivation
-from rap_projections.event_kinds import HEALTH, PEERS, ROUTES, SNAPSHOTS, TELEMETRY, UPDATES, Event
+from rap_projections.event_kinds import HEALTH, PEERS, ROUTES, SERVICES, SNAPSHOTS, TELEMETRY, UPDATES, Event
 from rap_projections.health_calls import Health
+from rap_projections.housekeeper import Ticking
 from rap_projections.identity_calls import Identity
 from rap_projections.identity_review import review_identity
 from rap_projections.journaled_state import JournaledState
@@ -128,7 +129,7 @@ class ClusterState:
 
         Raises what opening raises, and may then be called again; `MisuseError` once the store was closed or the cluster left.
         """
-        with self._reopening:
+        with self._reopening, self._maintenance.paused():
             self._core.close(to_reopen=True)
             self.open()
             self._core.subscriptions.advance(self._core.journal.durable_lsn)
@@ -161,6 +162,10 @@ class ClusterState:
         Raises `MisuseError` where nothing is damaged or an argument is missing, a `RefusedError` for the bundle, `FailClosed` where the
         journal was tampered with, `NoSpace`, `OutcomeUnknown`, `Poisoned`, and what opening raises.
         """
+        require("what", what, str)
+        require_optional("bundle", bundle, bytes)
+        require_optional("expect", expect, str, list)
+        self._core.origin(context)
         if what == "identity" and bundle is None and expect is None:
             receipt = self._resets.identity(**context)
         elif what == "trust" and bundle is not None and expect is not None:
@@ -190,10 +195,12 @@ class ClusterState:
     def close(self) -> None:
         """Commit what waits and close; a cleanly closed journal recovers without replaying a tail twice."""
         self._core.subscriptions.cancel_all()
-        self._core.close()
+        with self._maintenance.paused():
+            self._core.close()
 
     def view(self, *, digest: bool = False) -> ClusterView:
         """An immutable view of all classes at the last durable LSN; with `digest`, carrying the digest of the whole state."""
+        require("digest", digest, bool)
         with self._core.lock:
             return view_of(self.id, self._core.state, with_digest=digest)
 
@@ -203,7 +210,7 @@ class ClusterState:
 
     def status(self) -> dict[str, Any]:
         """The fields of spec section 12, safe to send: no secret and no topology."""
-        return live_status(self._context, self.recovery, self._protection, self._maintenance.disk_bytes)
+        return live_status(self._context, self.recovery, self._protection, self._maintenance.status())
 
     def allows(self, operation: Operation) -> Allowed:
         """The one gate for high-risk work: `.ok`, `.reason`, `.until`.
@@ -227,7 +234,7 @@ class ClusterState:
         return self.snapshots.activate(document, source=source, **context)
 
     def because(self, receipt: Receipt, *, actor: str | None = None, trace_id: str | None = None) -> AbstractContextManager[None]:
-        """Let every call of a block follow from `receipt`."""
+        """Let every call of a block follow from `receipt`. Raises `MisuseError` where the block begins."""
         return because(self.id, cause=receipt, actor=actor, trace_id=trace_id)
 
     def note(self, text: str, **context: Unpack[Context]) -> Receipt:
@@ -261,12 +268,18 @@ class ClusterState:
         """Node time now, in microseconds: the clock of expiries and deadlines."""
         return self._core.node_us()
 
-    def flush(self) -> None:
-        """Commit everything that waits: the barrier between queued and durable. Raises `NoSpace`, `OutcomeUnknown`, `Poisoned`."""
-        self._core.flush()
+    def flush(self) -> Receipt:
+        """Commit everything that waits: the barrier between queued and durable.
+
+        The receipt's `lsn` is that of the last record then; with nothing waiting it is ``changed=False``. It takes no cause, for it
+        writes no event of its own. Raises `NoSpace`, `OutcomeUnknown`, `Poisoned`.
+        """
+        return self._core.flush()
 
     def checkpoint(self) -> WrittenCheckpoint:
         """Write a checkpoint set at the last durable LSN, retire history the policy no longer keeps, and keep within the disk budget.
+
+        Nobody has to call it: in the background one is written whenever the policy says so.
 
         Raises `FailClosed` where the cluster does: a checkpoint of a damaged state would hide the damage. Raises what writing raises.
         """
@@ -285,8 +298,8 @@ class ClusterState:
         core.require_open()
         durable_lsn = core.journal.durable_lsn
         start = durable_lsn if after is None else after
-        core.require_history(start)
         subscription = Subscription(callback, kinds, after=start, catch_up=core.history_after, is_behind=start < durable_lsn)
+        core.require_history(start)
         core.subscriptions.add(subscription)
         # What was committed between looking and being added was offered to nobody.
         subscription.advance(core.journal.durable_lsn)
@@ -322,6 +335,11 @@ class ClusterState:
             self._maintenance.tick()
 
     @property
+    def upkeep(self) -> Ticking:
+        """What takes long and can wait: the thread for upkeep ticks it."""
+        return self._maintenance.due
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing waits for time to pass."""
         core, journal = self._core, self._core.journal
@@ -349,7 +367,9 @@ class ClusterState:
                 ),
             ),
             ("snapshots", lambda now: snapshot_decisions.decide_stale_dropped(state.view(SNAPSHOTS), now, policy)),
+            ("snapshots", lambda now: snapshot_decisions.decide_trimmed(state.view(SNAPSHOTS), policy)),
             ("updates", lambda now: update_decisions.decide_stale_dropped(state.view(UPDATES), now, policy)),
             ("health", lambda now: health_decisions.decide_degraded(state.view(HEALTH), now, policy)),
+            ("health", lambda now: health_decisions.decide_services_summary(state.view(HEALTH), *state.view(SERVICES).counts())),
             ("uptime", cluster.decide_uptime),
         ]

@@ -14,11 +14,13 @@ Example::
 """
 
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
+from typing import Any
 
 from rap_journal.clock import Instant
-from rap_journal.errors import DamageError, FailClosed, NoSpace, StateStoreError
+from rap_journal.errors import DamageError, FailClosed, NoSpace, OutcomeUnknown, StateStoreError
+from rap_journal.limits import RECORDS_PER_FRAME_MAX
 from rap_journal.records import Record
 from rap_journal.sealing import SealBroken
 from rap_journal.values import ClassSpec
@@ -33,9 +35,9 @@ from rap_projections.journaled_state import Decide, JournaledState
 from rap_projections.negative_cache import NegativeCache
 from rap_projections.node_time import Now
 from rap_projections.operations import Allowed, Operation, decide_allowed
-from rap_projections.peer_observations import ObservationBuffer, PeersObserved
+from rap_projections.peer_observations import Noted, ObservationBuffer, PeersObserved
 from rap_projections.policy import EffectivePolicy, Policy, effective
-from rap_projections.receipts import Context, Receipt
+from rap_projections.receipts import UNCHANGED, Context, Receipt
 from rap_projections.refusal_log import Unsaid
 from rap_projections.refusals import NotAllowed, NotValidated, RefusedError
 from rap_projections.snapshots import HeldSnapshot
@@ -46,6 +48,16 @@ from rap_projections.verification import Recipient, verify_head
 from rap_projections.verified import VerifiedBundle, VerifiedHead
 
 _OBSERVED = kind_of_type(PeersObserved).number
+
+
+class _Awaited:
+    """A caller who wants to know the LSN of a row: the `row`-th that was kept since the buffer was made."""
+
+    __slots__ = ("lsn", "row")
+
+    def __init__(self, row: int) -> None:
+        self.row = row
+        self.lsn: int | None = None
 
 
 class ClusterContext:
@@ -65,6 +77,8 @@ class ClusterContext:
         self.refused = NegativeCache()
         self._buffer_lock = threading.Lock()
         self._unsaid = Unsaid()
+        self._rows_committed = 0
+        self._awaited: list[_Awaited] = []
         self.buffer: ObservationBuffer
 
     @property
@@ -79,7 +93,10 @@ class ClusterContext:
 
     def start(self) -> None:
         """Take a freshly opened state into use."""
-        self.buffer = ObservationBuffer(self.state[PEERS], failures_max=self.policy.failures_per_peer_max)
+        with self._buffer_lock:
+            self.buffer = ObservationBuffer(self.state[PEERS], failures_max=self.policy.failures_per_peer_max)
+            self._rows_committed = 0
+            self._awaited.clear()
         self.core.ride_along(self._drain, lambda: self.buffer.oldest_us)
 
     def execute(
@@ -127,6 +144,7 @@ class ClusterContext:
             if record.kind == _OBSERVED:
                 with self._buffer_lock:
                     self._touched_peers.update(PeersObserved._make(record.body).number_column())
+                    self._tell_lsns(record)
 
     def take_touched(self) -> set[int]:
         """The peers observed since the last call."""
@@ -134,10 +152,49 @@ class ClusterContext:
             touched, self._touched_peers = self._touched_peers, set()
         return touched
 
-    def with_buffer(self, work: Callable[[ObservationBuffer], int]) -> int:
-        """Run `work` on the observation buffer."""
+    def observe(self, rows: Iterable[tuple[Any, ...]], context: Context, *, durable: bool) -> Receipt:
+        """Keep observations; with `durable`, or once they fill a frame, commit them.
+
+        Raises `MisuseError` with nothing kept; `NoSpace` with the rows still waiting, `OutcomeUnknown` or `Poisoned` from the commit.
+        """
+        core = self.core
+        origin, node_us = core.origin(context), core.node_us()
         with self._buffer_lock:
-            return work(self.buffer)
+            buffer = self.buffer
+            kept = buffer.observe_many(rows, node_us, origin)
+            if not kept:
+                return UNCHANGED
+            awaited = None
+            if durable or len(buffer) >= RECORDS_PER_FRAME_MAX:
+                awaited = _Awaited(buffer.accepted)
+                self._awaited.append(awaited)
+        if awaited is None:
+            core.machine.wake()
+            return Receipt(None, False, True)
+        return Receipt(self._lsn_of(awaited), True, True)
+
+    def _lsn_of(self, awaited: _Awaited) -> int:
+        """Commit what waits and return the LSN of the row that is awaited."""
+        try:
+            self.core.flush()
+        finally:
+            with self._buffer_lock, suppress(ValueError):
+                self._awaited.remove(awaited)
+        if awaited.lsn is None:
+            raise OutcomeUnknown(
+                f"{self.cluster_id} was opened again before these observations were known to be on disk; whether they are is unknown. "
+                "Repeat the call.",
+                cluster=self.cluster_id,
+                reason="reopened",
+            )
+        return awaited.lsn
+
+    def _tell_lsns(self, record: Record) -> None:
+        """Rows are committed in the order in which they were kept."""
+        before, self._rows_committed = self._rows_committed, self._rows_committed + record.rows
+        for awaited in self._awaited:
+            if before < awaited.row <= self._rows_committed:
+                awaited.lsn = record.lsn + (awaited.row - before) - 1
 
     def fail_closed(self, reason: str) -> None:
         """From now on everything that needs trust raises `FailClosed`."""
@@ -321,6 +378,6 @@ class ClusterContext:
         assert trust.bootstrap is not None
         return verify_bootstrap(data, cluster_id=self.cluster_id, expect=trust.bootstrap.fingerprint.hex(), trusted_s=None)
 
-    def _drain(self) -> Sequence[PeersObserved]:
+    def _drain(self) -> Sequence[Noted]:
         with self._buffer_lock:
-            return self.buffer.drain() if len(self.buffer) else ()
+            return self.buffer.take() if len(self.buffer) else ()

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Unpack
 
 from rap_journal.deterministic_cbor import encode
 from rap_projections import health_decisions as decisions
+from rap_projections.arguments import require
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.event_kinds import HEALTH, SNAPSHOTS
 from rap_projections.health import HealthView
@@ -90,6 +91,7 @@ class Health:
 
     def heartbeat_sent(self, beat: Heartbeat, **context: Unpack[Context]) -> Receipt:
         """The heartbeat was accepted by the control plane."""
+        require("beat", beat, Heartbeat)
         return self._execute(
             lambda now: decisions.decide_heartbeat_sent(self.view, at_lsn=beat.at_lsn, digest=beat.digest), context
         )

@@ -131,7 +131,11 @@ def decide_deadline_renewed(
 
 
 def decide_uptime(health: HealthView, now: Now, boot_id: bytes) -> tuple[Event, ...]:
-    """Pay for the time this boot has run, and 60 s in advance; nothing while what was paid lasts."""
+    """Pay for the time this boot has run, and 60 s in advance; nothing while what was paid lasts.
+
+    The event says what is paid in all. So where a command and the housekeeper come to pay in the same moment, each in a frame that does
+    not see the other's, the same event twice in a row pays once; leaving it to the other's frame, which may find no room, could pay never.
+    """
     paid = health.uptime
     covered_us = paid.covered_boot_us if boot_id == paid.boot_id else 0
     if boot_id == paid.boot_id and now.boot_us < covered_us:
@@ -150,11 +154,15 @@ def decide_pressure(health: HealthView, permille: Mapping[str, int]) -> tuple[Ev
     """Record how full resources are, by name; those that did not change give no event. Raises `MisuseError` outside 0 to 1000."""
     for resource, value in permille.items():
         _check_word("resource", resource)
-        require(resource, value, int)
-        if not 0 <= value <= 1000:
-            raise _misuse(f"pressure of {resource} is {value}; it takes 0 to 1000 thousandths.", "permille")
+        _check_permille(resource, value)
     known = {resource: pressure.permille for resource, pressure in health.pressure.items()}
     return tuple([PressureObserved(name, value) for name, value in sorted(permille.items()) if known.get(name) != value])
+
+
+def _check_permille(resource: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1000:
+        shown = value if isinstance(value, int | float) else type(value).__name__
+        raise _misuse(f"{resource} is how full it is in thousandths, a whole number from 0 to 1000, not {shown}.", "permille")
 
 
 def decide_partition(health: HealthView, flag: str, *, on: bool) -> tuple[Event, ...]:
@@ -165,10 +173,11 @@ def decide_partition(health: HealthView, flag: str, *, on: bool) -> tuple[Event,
     return () if (flag in health.partition_flags) is on else (PartitionFlagged(flag, on),)
 
 
-def decide_services_summary(health: HealthView, *, running: int, failed: int, stopped: int, silent: int) -> tuple[Event, ...]:
-    """Record how many workloads are in which state; the same count again gives no event."""
+def decide_services_summary(health: HealthView, running: int, failed: int, stopped: int, silent: int) -> tuple[Event, ...]:
+    """Record how many workloads are in which state; the same count again gives no event, nor do none at all before any was counted."""
     summary = ServicesSummarised(running, failed, stopped, silent)
-    return () if health.services is not None and health.services[:4] == summary else (summary,)
+    before = health.services[:4] if health.services is not None else (0, 0, 0, 0)
+    return () if before == summary else (summary,)
 
 
 def decide_policy(

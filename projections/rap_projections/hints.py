@@ -160,7 +160,7 @@ def _check(key: str, value: str, ttl_s: float, policy: Policy) -> None:
     if not is_text(value, VALUE_LENGTH_MAX):
         raise _misuse(f"a hint's value is text of at most {VALUE_LENGTH_MAX} characters that UTF-8 can hold", "hint_value")
     if not _is_life(ttl_s):
-        raise _misuse(f"a hint lives for more than 0 and at most {YEAR_S} seconds", "hint_ttl")
+        raise _misuse(f"ttl_s, how long a hint lives, is a number of seconds above 0 and at most {YEAR_S}", "hint_ttl")
     size = len(key.encode()) + len(value.encode())
     if size > policy.hint_bytes_max:
         raise _misuse(f"a hint of {size} bytes; the policy allows {policy.hint_bytes_max}", "hint_size")

@@ -30,10 +30,12 @@ from rap_journal.records import Record
 from rap_journal.sealed_store import load_document
 from rap_journal.values import ClassSpec, ClusterId
 from rap_journal.witness import open_slot
+from rap_projections.arguments import require, require_optional
 from rap_projections.cluster_view import ClusterView, view_of
 from rap_projections.document_shelf import DocumentShelf
 from rap_projections.event_kinds import SNAPSHOTS
 from rap_projections.folding import ClassFolds, FoldedState
+from rap_projections.opening_arguments import require_opening
 from rap_projections.policy import Policy
 from rap_projections.refusals import NoSuchCluster
 from rap_projections.release import RELEASE, Release
@@ -72,6 +74,8 @@ class ClusterHistory:
         Raises `HistoryGone` before the floor, `NoSuchRecord` beyond the horizon or before the first record there ever was, `DamageError`
         where a class has no whole checkpoint to start from, `MisuseError` for a naive time.
         """
+        require_optional("lsn", lsn, int)
+        require("digest", digest, bool)
         if lsn is not None and time is not None:
             raise MisuseError("both an LSN and a time; nothing was read. Give one.", reason="ambiguous")
         if time is not None:
@@ -99,7 +103,9 @@ class ClusterHistory:
         return state
 
     def records(self, *, after: int = 0, until: int | None = None) -> Iterator[Record]:
-        """Every record after LSN `after`, up to `until` or the horizon, oldest first."""
+        """Every record after LSN `after`, up to `until` or the horizon, oldest first. Raises `MisuseError` for what is no LSN."""
+        require("after", after, int)
+        require_optional("until", until, int)
         for _frame, records in self._reader.records(after, until):
             for record in records:
                 if record.lsn + record.rows - 1 > after and (until is None or record.lsn <= until):
@@ -124,6 +130,7 @@ class ClusterHistory:
 
         Raises `NoSuchRecord` when there never was one, `HistoryGone` when there is none any more, `MisuseError` for a naive time.
         """
+        require("time", time, datetime)
         if time.tzinfo is None:
             raise MisuseError(
                 "a time without a zone; nothing was read. Give one with its zone, such as 2026-01-31T03:12:00Z.",
@@ -192,6 +199,7 @@ class History:
         cls, root: str | PurePath, *, keys: KeyProvider, filesystem: FileSystem | None = None, release: Release = RELEASE
     ) -> Self:
         """Open the store in `root` for reading. Raises `NoSuchStore`, `UnsafeFile`, `FormatTooNew`, `DamageError`."""
+        require_opening(root=root, keys=keys, filesystem=filesystem)
         try:
             opened = (filesystem or OsFileSystem()).open_root(str(root))
         except FileNotFoundError as error:

@@ -1,15 +1,16 @@
-"""The one background thread of a store: it lets time pass for whatever waits for it.
+"""The background threads of a store: one lets time pass for whatever waits for it, one does what takes long.
 
 Rules this file keeps:
 
 - It sleeps until something waits, and looks around every `PATROL_S` seconds even then: time runs, and is written down (trust, 16).
 - It decides nothing: batches that waited long enough are committed, and an idle witness is brought up to date.
+- What takes long, such as a checkpoint, has a thread of its own: no batch waits for it.
 - A failure here is the journal's to remember (it is poisoned); it goes on for the other clusters.
 
 Example::
 
-    housekeeper = Housekeeper(lambda: store.tickers())
-    housekeeper.start()
+    housekeeping = Housekeeping(prompt=lambda: (cluster,), slow=lambda: (), background=True)
+    housekeeping.start()
 """
 
 import threading
@@ -41,12 +42,14 @@ class Ticking(Protocol):
 class Housekeeper:
     """A daemon thread that ticks clusters while they are not idle."""
 
-    def __init__(self, tickers: Callable[[], Iterable[Ticking]], *, patrol_s: float = PATROL_S) -> None:
+    def __init__(
+        self, tickers: Callable[[], Iterable[Ticking]], *, patrol_s: float = PATROL_S, name: str = "rap-housekeeper"
+    ) -> None:
         self._tickers = tickers
         self._patrol_s = patrol_s
         self._awake = threading.Event()
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rap-housekeeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin."""
@@ -73,6 +76,38 @@ class Housekeeper:
             busy = [ticking for ticking in self._tickers() if not tick_one(ticking)]
             if busy:
                 self._awake.set()
+
+
+class Housekeeping:
+    """Both threads of a store; without `background` there are none, and somebody calls `tick`."""
+
+    def __init__(
+        self, *, prompt: Callable[[], Iterable[Ticking]], slow: Callable[[], Iterable[Ticking]], background: bool
+    ) -> None:
+        self._tickers = (prompt, slow)
+        self._background = background
+        self._prompt = Housekeeper(prompt)
+        self._slow = Housekeeper(slow, name="rap-upkeep")
+        self.wake = self._prompt.wake
+        self.wake_upkeep = self._slow.wake
+
+    def start(self) -> None:
+        """Begin."""
+        if self._background:
+            self._prompt.start()
+            self._slow.start()
+
+    def stop(self) -> None:
+        """End both threads and wait for them: a checkpoint under way is finished."""
+        if self._background:
+            self._prompt.stop()
+            self._slow.stop()
+
+    def tick(self) -> None:
+        """Do everything once, here and now."""
+        for tickers in self._tickers:
+            for ticking in tickers():
+                tick_one(ticking)
 
 
 def tick_one(ticking: Ticking) -> bool:

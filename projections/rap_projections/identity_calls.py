@@ -65,6 +65,7 @@ class Identity:
         Raises `MisuseError` for malformed ids or past the first enrollment, `FailClosed`, `StorageError`,
         `DamageError` when the sealed key cannot be read any more.
         """
+        self._context.core.origin(context)
         with self._asking:
             self._context.require_open()
             known = self._view
@@ -83,6 +84,7 @@ class Identity:
         Asked again before `confirm` it gives the same request. `enroll` takes the certificate that answers it. Raises `MisuseError` where
         the node is not enrolled, and otherwise what `request` raises.
         """
+        self._context.core.origin(context)
         with self._asking:
             self._context.require_open()
             known = self._view
@@ -111,6 +113,7 @@ class Identity:
         """
         check_word("source", source)
         require("certificate", certificate, bytes)
+        self._context.core.origin(context)
         with self._asking:
             kept = self._judged(certificate, source, context)
             if kept is None:
@@ -130,6 +133,7 @@ class Identity:
         or passed its end meanwhile; `DamageError` where its key cannot be read, and then the old one stays; `MisuseError` where it is not
         there yet; `FailClosed`, `StorageError`.
         """
+        self._context.core.origin(context)
         with self._asking:
             self._context.require_open()
             if self._view.next_certificate is not None:

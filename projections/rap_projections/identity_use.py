@@ -9,7 +9,7 @@ Rules this file keeps:
 
 Example::
 
-    signer = Signer(identity_in_use(context, "signing"))
+    signer = Signer(identity_in_use(context))
     signature = signer.sign(challenge)
 """
 

@@ -6,7 +6,6 @@ Rules this file keeps:
 - A command whose subject already has an event waiting for its frame waits for that frame first; observations are free of conflict.
 - What is queued for its frame is bounded: whoever fills a frame commits the one before it.
 - Disk first, memory second, notification third: `rap_journal.committer` calls back here in that order.
-- What cannot be written down is refused before it is queued, so that a caller's mistake never costs the writer.
 - After a failed write nothing is decided any more until it was opened again; after closing, nothing at all.
 
 Example::
@@ -17,36 +16,35 @@ Example::
 """
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from rap_journal.batches import Ticket, weigh
+from rap_journal.batches import Ticket
 from rap_journal.clock import Clock, Instant
-from rap_journal.errors import CursorDiverged, HistoryGone, MisuseError, NoSpace, Poisoned
+from rap_journal.errors import MisuseError, NoSpace, Poisoned
 from rap_journal.filesystem import Directory
 from rap_journal.format_levels import FormatLevels
-from rap_journal.journal import Journal, Setup, Unlocked, unlock
-from rap_journal.reader import JournalReader
-from rap_journal.records import Category, Record
-from rap_journal.sealed_store import finish_wipes, list_documents_for, load_document, store_document, wipe_document
+from rap_journal.journal import Journal
+from rap_journal.records import Record
+from rap_journal.sealed_store import finish_wipes, load_document, store_document, wipe_document
 from rap_journal.sealing import Purpose
 from rap_journal.space import disk_errors_mean
-from rap_journal.values import ClassSpec, Durability
+from rap_journal.unlocking import Setup, Unlocked, unlock
+from rap_journal.values import ClassSpec
 from rap_projections.document_shelf import DocumentShelf
-from rap_projections.event_kinds import SNAPSHOTS, Event, kind_of, kind_of_type
-from rap_projections.event_shapes import require_shape
+from rap_projections.event_kinds import SNAPSHOTS, Event, kind_of_type
 from rap_projections.folding import ClassFolds, FoldedState
 from rap_projections.lifecycle import ClassReset
 from rap_projections.node_time import NodeTime, Now
-from rap_projections.peer_observations import PeersObserved
+from rap_projections.own_history import OwnHistory
+from rap_projections.peer_observations import Noted
 from rap_projections.receipts import UNCHANGED, Context, Origin, Receipt, origin_of
+from rap_projections.riding import RidingObservations
+from rap_projections.submitting import Submitter
 from rap_projections.subscriptions import Subscriptions
 
 Decide = Callable[[Now], Sequence[Event]]
-
-DEFAULT_ACTOR = "agent"
 
 NO_SPACE_PAUSE_US = 1_000_000
 """On a full disk, observations that wait are tried again after this time."""
@@ -58,11 +56,13 @@ class Machine(NamedTuple):
     Attributes:
         clock: wall and boot time.
         wake: called when something waits for time to pass, so that the housekeeper looks.
+        wake_upkeep: called when something is due that takes long, such as a checkpoint.
         build: version of the code that decides.
     """
 
     clock: Clock
     wake: Callable[[], None]
+    wake_upkeep: Callable[[], None]
     build: str
 
 
@@ -75,13 +75,10 @@ class JournaledState:
         self._directory = directory
         self._setup = setup
         self._classes = classes
-        self._class_durability = {folds.spec.number: folds.spec.durability for folds in classes}
         self.boot_id = machine.clock.boot_id()
         self._subjects: dict[str, Ticket] = {}
         self._newest: Ticket | None = None
-        self._riding: deque[Record] = deque()
-        self._drain: Callable[[], Sequence[PeersObserved]] = tuple
-        self._oldest_waiting_us: Callable[[], int | None] = _never
+        self._riding = RidingObservations(self._ride)
         self._pause_until_us = 0
         self._shut = "closed"
         self.machine = machine
@@ -94,6 +91,7 @@ class JournaledState:
         self.shelf: DocumentShelf
         self.state: FoldedState
         self.journal: Journal
+        self._submitter: Submitter
         self._unlocked: Unlocked
         self.resets_seen: set[tuple[int, int, int]]
         self.stored_here: set[bytes]
@@ -107,9 +105,10 @@ class JournaledState:
             self.stored_here = set()
             self._subjects.clear()
             self._newest = None
-            self._riding.clear()
+            self._riding.forget()
             self._unlocked = unlock(self._directory(), self._setup)
             self.journal = Journal.recover(self._unlocked, self._setup, self)
+            self._submitter = Submitter(self.journal, self._classes, self.boot_id, self.name)
             # Behind a checkpoint there may be nothing to replay, and checkpoints of classes do not move the whole state's LSN.
             self.state.lsn = max(self.state.lsn, self.journal.folded_lsn)
             self.state.node_us = max(self.state.node_us, self.journal.node_us)
@@ -156,10 +155,9 @@ class JournaledState:
         """Whether commands are taken."""
         return not self._shut
 
-    def ride_along(self, drain: Callable[[], Sequence[PeersObserved]], oldest_us: Callable[[], int | None]) -> None:
+    def ride_along(self, drain: Callable[[], Sequence[Noted]], oldest_us: Callable[[], int | None]) -> None:
         """Let the observations that `drain` gives ride in the next frame that is not strict; `oldest_us`: node time of the first."""
-        self._drain = drain
-        self._oldest_waiting_us = oldest_us
+        self._riding.draw_from(drain, oldest_us)
 
     def now(self) -> Now:
         """The one reference time of a call."""
@@ -202,7 +200,7 @@ class JournaledState:
                     events = decide(now)
                     if not events:
                         return UNCHANGED
-                    tickets, must_wait = self._submit(events, now, origin, may_use_reserve=may_use_reserve)
+                    tickets, must_wait = self._submitter.submit(events, now, origin, may_use_reserve=may_use_reserve)
                     if subject is not None:
                         self._subjects[subject] = tickets[-1]
                     full = self._note_queued(tickets[-1])
@@ -219,46 +217,32 @@ class JournaledState:
             self.journal.wait(ticket)
         return Receipt(tickets[-1].last_lsn, True, True)
 
-    def flush(self) -> None:
+    def origin(self, context: Context) -> Origin:
+        """The checked origin of a call: observations ride along with it, others ask before they do anything that costs.
+
+        Raises `MisuseError` for a bad one, and after closing; `Poisoned`.
+        """
+        self.require_open()
+        origin = origin_of(context, self.name)
+        self._check_causes(origin)
+        return origin
+
+    def flush(self) -> Receipt:
         """Commit everything that waits. Raises `MisuseError` after closing; `NoSpace`, `OutcomeUnknown`, `Poisoned`, `FailClosed`."""
         with self.lock:
             self.require_open()
+        before_lsn = self.journal.durable_lsn
         self.journal.flush()
+        lsn = self.journal.durable_lsn
+        return Receipt(lsn, True, True) if lsn > before_lsn else UNCHANGED
 
     def history_after(self, lsn: int) -> Iterator[Record]:
         """Every durable record after `lsn`, read from the journal beside the writer. Raises `HistoryGone`, `CursorDiverged`, `OSError`."""
-        self._show_all()
-        with JournalReader.open(self._directory(), self._setup, live=True) as reader:
-            self._require_kept(reader, lsn)
-            for _frame, records in reader.records(lsn):
-                yield from records
+        return self._history().after(lsn)
 
     def require_history(self, lsn: int) -> None:
         """Raise `HistoryGone` or `CursorDiverged` where the events right behind `lsn` cannot be told."""
-        if lsn == self.journal.durable_lsn:
-            return
-        self._show_all()
-        with JournalReader.open(self._directory(), self._setup, live=True) as reader:
-            self._require_kept(reader, lsn)
-
-    def _show_all(self) -> None:
-        """Let a reader beside this writer see everything that is durable."""
-        if self.journal.is_writable:
-            self.journal.bring_witness_up()
-
-    def _require_kept(self, reader: JournalReader, lsn: int) -> None:
-        if lsn > reader.horizon.lsn:
-            raise CursorDiverged(
-                f"LSN {lsn} is beyond the last record of {self.name}, {reader.horizon.lsn}.", cluster=self.name, lsn=lsn
-            )
-        first_lsn = reader.inventory.chain[0].header.first_lsn if reader.inventory.chain else 1
-        if lsn + 1 < first_lsn:
-            raise HistoryGone(
-                f"the events behind LSN {lsn} of {self.name} are not kept any more: the oldest is {first_lsn}.",
-                oldest_lsn=first_lsn,
-                cluster=self.name,
-                lsn=lsn,
-            )
+        self._history().require(lsn)
 
     def tick(self) -> None:
         """Do what time asks for. Having no space is not an error here: what waits goes on waiting, and is tried again after a while."""
@@ -302,10 +286,6 @@ class JournaledState:
         folders, keys = self._unlocked.folders, self._unlocked.keys
         return load_document(folders, spec, file_id, journal_id=keys.marker.journal_id, keys=keys.ring, purpose=purpose)
 
-    def kept_for(self, spec: ClassSpec, purpose: Purpose) -> list[bytes]:
-        """File ids of the documents of a class that are for `purpose`. Raises `OSError`."""
-        return list_documents_for(self._unlocked.folders, spec, purpose)
-
     def finish_wipes(self, spec: ClassSpec) -> int:
         """Do again the wipes that a crash or an error cut short; returns how many there were. Raises `OSError`."""
         return finish_wipes(self._unlocked.folders, spec)
@@ -346,22 +326,11 @@ class JournaledState:
 
     def waiting(self, rows_max: int) -> Sequence[Record]:
         """Observations that ride along in the frame about to be written."""
-        if not self._riding:
-            events = self._drain()
-            if not events:
-                return ()
-            now, origin = self.now(), Origin()
-            self._riding.extend(self._record(event, now, origin) for event in events)
-        taken: list[Record] = []
-        while self._riding and self._riding[0].rows <= rows_max:
-            record = self._riding.popleft()
-            rows_max -= record.rows
-            taken.append(record)
-        return taken
+        return self._riding.take(rows_max)
 
     def give_back(self, records: Sequence[Record]) -> None:
         """Take back what found no room."""
-        self._riding.extendleft(reversed(records))
+        self._riding.give_back(records)
 
     def committed(self, records: Sequence[Record]) -> None:
         """Tell the subscribers, and the housekeeper: the witness is to follow once the journal is idle."""
@@ -372,7 +341,14 @@ class JournaledState:
     @property
     def is_waiting(self) -> bool:
         """Whether observations found no room yet."""
-        return bool(self._riding)
+        return self._riding.is_waiting
+
+    def _history(self) -> OwnHistory:
+        return OwnHistory(self._directory, self._setup, self.journal, self.name)
+
+    def _ride(self, drained: Sequence[Noted]) -> list[Record]:
+        now = self.now()
+        return [self._submitter.record(noted.event, now, noted.origin) for noted in drained]
 
     def _note_queued(self, ticket: Ticket) -> Ticket | None:
         """Remember the newest batch; returns a ticket of the one before it, which is full, if that was not written yet."""
@@ -384,7 +360,7 @@ class JournaledState:
         """Whether the oldest observation has waited as long as a batch may."""
         if instant.boot_us < self._pause_until_us:
             return False
-        oldest_us = self._riding[0].node_us if self._riding else self._oldest_waiting_us()
+        oldest_us = self._riding.oldest_us
         return oldest_us is not None and self._node_time.at(instant) - oldest_us >= self._setup.batch_delay_ms * 1000
 
     def _closed(self) -> MisuseError:
@@ -398,61 +374,5 @@ class JournaledState:
                 reason="bad_cause",
             )
 
-    def _submit(self, events: Sequence[Event], now: Now, origin: Origin, *, may_use_reserve: bool) -> tuple[list[Ticket], bool]:
-        """Queue events in order, strict ones in frames of their own. Returns the tickets and whether the caller must wait."""
-        if len(events) == 1:
-            return self._submit_one(events[0], now, origin, may_use_reserve=may_use_reserve)
-        # Whatever cannot be written down is refused before the first is queued.
-        for event in events:
-            weigh(event)
-        levels = [self._durability(event) for event in events]
-        records = [self._record(event, now, origin) for event in events]
-        if max(levels) is Durability.CACHE:
-            # Each means something by itself, and all together may be more than a frame holds.
-            return [self.journal.submit([record], strict=False, privileged=False) for record in records], False
-        tickets: list[Ticket] = []
-        start = 0
-        for end in range(1, len(events) + 1):
-            strict = levels[start] is Durability.STRICT
-            if end == len(events) or (levels[end] is Durability.STRICT) is not strict:
-                # What was refused is worth recording, but never the space reserve (trust, 12).
-                needed = [levels[index] for index in range(start, end) if records[index].category != Category.REFUSAL]
-                privileged = may_use_reserve and max(needed, default=Durability.CACHE) is not Durability.CACHE
-                tickets.append(self.journal.submit(records[start:end], strict=strict, privileged=privileged))
-                start = end
-        return tickets, True
-
-    def _submit_one(self, event: Event, now: Now, origin: Origin, *, may_use_reserve: bool) -> tuple[list[Ticket], bool]:
-        record, level = self._record(event, now, origin), self._durability(event)
-        privileged = may_use_reserve and level is not Durability.CACHE and record.category != Category.REFUSAL
-        ticket = self.journal.submit((record,), strict=level is Durability.STRICT, privileged=privileged)
-        return [ticket], level is not Durability.CACHE
-
-    def _durability(self, event: Event) -> Durability:
-        """The kind's durability; an event that any class may carry takes that of the class."""
-        kind = kind_of(event)
-        return kind.durability if kind.state_class is not None else self._class_durability[event[0]]
-
-    def _record(self, event: Event, now: Now, origin: Origin) -> Record:
-        require_shape(event)
-        kind = kind_of(event)
-        if kind.level > 1 and kind.level > self.journal.format_level:
-            raise MisuseError(
-                f"{kind.name} came with format level {kind.level}, and {self.name} is written at level {self.journal.format_level}; "
-                "nothing was done. Call commit_format() once the update has proved itself.",
-                cluster=self.name,
-                reason="format_level",
-            )
-        number = kind.state_class.number if kind.state_class is not None else event[0]
-        rows = event.row_count if isinstance(event, PeersObserved) else 1
-        return Record(
-            0, kind.number, kind.version, kind.category, number, rows, now.wall_us, now.boot_us, now.node_us, self.boot_id,
-            origin.causes, origin.trace_id, origin.actor or DEFAULT_ACTOR, None, event,
-        )  # fmt: skip
-
 
 _CLASS_RESET = kind_of_type(ClassReset).number
-
-
-def _never() -> int | None:
-    return None

@@ -16,7 +16,7 @@ from pathlib import PurePath
 from rap_journal.errors import MisuseError
 from rap_journal.key_files import KeyProvider
 from rap_journal.markers import ProviderKind
-from rap_journal.os_filesystem import real_path
+from rap_journal.os_surroundings import real_path
 from rap_journal.passphrase_kdf import Kdf
 from rap_projections.key_providers.anchors import Anchor
 from rap_projections.key_providers.choosing import provider_for

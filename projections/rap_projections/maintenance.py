@@ -15,13 +15,14 @@ Example::
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from typing import TypeVar
+from contextlib import AbstractContextManager, suppress
+from typing import Any, TypeVar
 
 from rap_journal.errors import NoSpace
 from rap_journal.space import disk_errors_mean
 from rap_projections.checkpointing import WrittenCheckpoint, replace_bad_checkpoints, write_checkpoint
 from rap_projections.cluster_context import ClusterContext
+from rap_projections.due_checkpoints import DueCheckpoints
 from rap_projections.giving_way import GivingWay
 from rap_projections.retiring import retire, shorten_ledger
 from rap_projections.scrubbing import Scrubbing
@@ -30,14 +31,20 @@ Outcome = TypeVar("Outcome")
 
 
 class Maintenance:
-    """The upkeep of one cluster."""
+    """The upkeep of one cluster.
+
+    Attributes:
+        due: what writes the checkpoints that nobody asks for.
+    """
 
     def __init__(self, context: ClusterContext) -> None:
         self._context = context
         self._giving_way = GivingWay(context.core)
         self._scrubbing = Scrubbing(context)
-        self._turn = threading.Lock()
-        self.disk_bytes: int | None = None
+        # Taken again by its holder: opening anew pauses this, and replaces bad checkpoints.
+        self._turn = threading.RLock()
+        self._disk_bytes: int | None = None
+        self.due = DueCheckpoints(context, self.checkpoint)
 
     def opened(self) -> None:
         """Begin with a freshly opened journal: what of its checkpoints is damaged is replaced, unless the cluster fails closed."""
@@ -45,8 +52,13 @@ class Maintenance:
             with self._turn:
                 replace_bad_checkpoints(self._context.core, self._context.policy)
         self._scrubbing.opened()
+        self.due.opened()
         with suppress(OSError):
-            self.disk_bytes = self._giving_way.measure().disk
+            self._disk_bytes = self._giving_way.measure().disk
+
+    def paused(self) -> AbstractContextManager[object]:
+        """No checkpoint begins inside, and one under way is finished before: what it reads is not to be closed under its hands."""
+        return self._turn
 
     def checkpoint(self) -> WrittenCheckpoint:
         """Write a checkpoint set, retire what the policy no longer keeps, and keep within the disk budget.
@@ -59,14 +71,25 @@ class Maintenance:
             context.require_open()
             tried: list[str] = []
             written = self._with_room(lambda: write_checkpoint(core, context.policy), tried)
+            self.due.written(written.lsn)
             self._with_room(lambda: retire(core, context.policy, core.now()), tried)
             shorten_ledger(core, context.policy, core.now())
-            self.disk_bytes = self._giving_way.keep_within(context.policy).disk
+            self._disk_bytes = self._giving_way.keep_within(context.policy).disk
             return written
 
     def tick(self) -> None:
-        """Called by the housekeeper: read a little further in what lies at rest."""
+        """Called by the housekeeper: read a little further in what lies at rest, and wake who writes checkpoints if one is due."""
         self._scrubbing.tick()
+        if not self.due.is_idle:
+            self._context.core.machine.wake_upkeep()
+
+    def status(self) -> dict[str, Any]:
+        """What is known here alone: bytes on disk when they were last measured, and why a due checkpoint could not be written."""
+        return {
+            "disk_bytes": self._disk_bytes,
+            "disk_bytes_max": self._context.policy.disk_bytes_max,
+            "checkpoint_failure": self.due.failure,
+        }
 
     def _with_room(self, work: Callable[[], Outcome], tried: list[str]) -> Outcome:
         """Do `work`, letting things give way while the disk has no room for it. `tried`: steps taken so far."""

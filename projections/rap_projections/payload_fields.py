@@ -10,8 +10,8 @@ Rules this file keeps:
 
 Example::
 
-    peer = record(PeerEntry, id=NAME, endpoints=sorted_set(ENDPOINT, 0, 8), ...)
-    peer.read({0: "node-1", ...})       # PeerEntry(id="node-1", ...), or BadSchema with the place
+    peer = record(PeerEntry, id=NAME, endpoints=sorted_set(ENDPOINT, 0, 8))
+    peer.read({0: "node-1", 1: []})       # PeerEntry(id="node-1", ...), or BadSchema with the place
 """
 
 import re

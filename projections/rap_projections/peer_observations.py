@@ -6,6 +6,7 @@ Rules this file keeps:
 - A row names its peer by number. The event says under which numbering, so that a row which waited while the directory changed is
   never given to another peer.
 - Every row has its own time, relative to the event's, so that how rows are split into events changes nothing.
+- An event has one origin: what was observed for another reason, or by somebody else, goes into another event.
 - A batch with one wrong row is refused whole, before any of it is kept.
 
 Columns are packed as in `columns`: numbers 2 or 4 bytes a row, rtt_us and after_us 4 bytes, failures 1 byte. A column of
@@ -31,6 +32,7 @@ from rap_journal.records import Category
 from rap_projections.columns import Column, pack, unpack
 from rap_projections.event_kinds import PEERS, event_kind
 from rap_projections.peer_directory import Directory
+from rap_projections.receipts import NO_ORIGIN, Origin
 
 FAILED = 0xFFFF_FFFF
 """Stands in the column of round-trip times where there was no answer."""
@@ -40,6 +42,9 @@ RTT_MS_MAX = 4_294_000
 
 ROWS_MAX_DEFAULT = 16 * RECORDS_PER_FRAME_MAX
 """Rows a buffer holds while the disk is slow."""
+
+WRONG_ROW = "observation_row"
+"""Reason of the `MisuseError` for what is no observation."""
 
 AFTER_US_MAX = 0xFFFF_FFFF
 """Longest span of time within one event: about 71 minutes."""
@@ -141,28 +146,38 @@ class HasDirectory(Protocol):
     directory: Directory
 
 
+class Noted(NamedTuple):
+    """An event that waits for its frame, and what it follows from."""
+
+    event: PeersObserved
+    origin: Origin
+
+
 class ObservationBuffer:
     """Rows that wait for their frame. The caller's lock guards it.
 
     Attributes:
         strangers: observations of ids the directory did not name, since this buffer was made.
         overflowed: observations dropped because `rows_max` rows were waiting.
+        accepted: rows kept since this buffer was made, those that were drained included.
     """
 
     __slots__ = (
-        "strangers", "overflowed", "_source", "_directory", "_failures_max", "_rows_max", "_done", "_done_rows", "_numbers",
-        "_rtts", "_failures", "_times", "_last_us",
+        "strangers", "overflowed", "accepted", "_source", "_directory", "_origin", "_failures_max", "_rows_max", "_done",
+        "_done_rows", "_numbers", "_rtts", "_failures", "_times", "_last_us",
     )  # fmt: skip
 
     def __init__(self, source: HasDirectory, *, failures_max: int, rows_max: int = ROWS_MAX_DEFAULT) -> None:
         """Collect rows under the numbering that `source` has at each call."""
         self.strangers = 0
         self.overflowed = 0
+        self.accepted = 0
         self._source = source
         self._directory = source.directory
+        self._origin = NO_ORIGIN
         self._failures_max = failures_max
         self._rows_max = rows_max
-        self._done: list[PeersObserved] = []
+        self._done: list[Noted] = []
         self._done_rows = 0
         # Rows are at node time 1 or later: 0 stands for "never" in the state.
         self._last_us = 1
@@ -176,7 +191,7 @@ class ObservationBuffer:
     def oldest_us(self) -> int | None:
         """Node time of the oldest row that waits, microseconds; None where none does."""
         if self._done:
-            return self._done[0].node_us
+            return self._done[0].event.node_us
         return self._times[0] if self._times else None
 
     def limit_failures(self, failures_max: int) -> None:
@@ -197,14 +212,16 @@ class ObservationBuffer:
         """
         return self.observe_many(((peer, rtt_ms, failure),), node_us) == 1
 
-    def observe_many(self, rows: Iterable[tuple[Any, ...]], node_us: int) -> int:
+    def observe_many(self, rows: Iterable[tuple[Any, ...]], node_us: int, origin: Origin = NO_ORIGIN) -> int:
         """Keep many observations, made at node time `node_us`: (peer, rtt_ms or None) or (peer, rtt_ms or None, failure).
+
+        `origin`: who asked, and what it follows from.
 
         Returns how many were kept. Raises `MisuseError` as `observe` does, and for a row of another shape; nothing is kept.
         """
-        if self._source.directory is not self._directory:
+        if self._source.directory is not self._directory or origin != self._origin:
             self._seal()
-            self._directory = self._source.directory
+            self._directory, self._origin = self._source.directory, origin
         number_of = self._directory.number_of.get
         numbers: list[int] = []
         rtts: list[int] = []
@@ -228,6 +245,8 @@ class ObservationBuffer:
                     raise _wrong_row(len(numbers) + strangers)
                 number = number_of(peer)
                 if number is None:
+                    if not isinstance(peer, str):
+                        raise _wrong_row(len(numbers) + strangers)
                     strangers += 1
                     continue
                 if code:
@@ -239,13 +258,17 @@ class ObservationBuffer:
         self.strangers += strangers
         return self._keep(numbers, rtts, failures, node_us)
 
-    def drain(self) -> tuple[PeersObserved, ...]:
-        """All rows that wait, as events of at most 4096 rows, in order; the buffer is empty afterwards."""
+    def take(self) -> tuple[Noted, ...]:
+        """All rows that wait, as events of at most 4096 rows, in order, each with its origin; the buffer is empty afterwards."""
         self._seal()
-        events = tuple(self._done)
+        noted = tuple(self._done)
         self._done.clear()
         self._done_rows = 0
-        return events
+        return noted
+
+    def drain(self) -> tuple[PeersObserved, ...]:
+        """The events of `take`."""
+        return tuple([noted.event for noted in self.take()])
 
     def _keep(self, numbers: list[int], rtts: list[int], failures: dict[int, int], node_us: int) -> int:
         first = len(self._numbers)
@@ -255,6 +278,7 @@ class ObservationBuffer:
             del numbers[room:], rtts[room:]
         if node_us > self._last_us:
             self._last_us = node_us
+        self.accepted += len(numbers)
         self._numbers += numbers
         self._rtts += rtts
         self._times += [self._last_us] * len(numbers)
@@ -269,7 +293,7 @@ class ObservationBuffer:
             end = min(start + RECORDS_PER_FRAME_MAX, len(self._numbers))
             while self._times[end - 1] - self._times[start] > AFTER_US_MAX:
                 end -= 1
-            self._done.append(self._event(start, end))
+            self._done.append(Noted(self._event(start, end), self._origin))
             start = end
         self._done_rows += start
         self._clear()
@@ -298,5 +322,5 @@ def _wrong_row(index: int) -> MisuseError:
     return MisuseError(
         f"row {index} of the observations is not (peer, rtt_ms or None) or (peer, rtt_ms or None, failure); nothing of the call was "
         f"kept. A round trip is 0 to {RTT_MS_MAX} ms, or None for a loss; a failure goes with a loss only.",
-        reason="observation_row",
+        reason=WRONG_ROW,
     )

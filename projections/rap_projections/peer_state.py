@@ -281,12 +281,6 @@ def _slices(data: bytes, lengths: Iterable[int]) -> Iterator[bytes]:
         start += length
 
 
-def _set_columns(state: PeersState, columns: list[Column]) -> None:
-    state.latency, state.loss, state.observations, state.success_us, state.success_lsn, state.failure_us, state.failure_lsn = (
-        columns
-    )
-
-
 def _damaged() -> DamageError:
     return DamageError(
         "a checkpoint does not hold the peers class; nothing was taken from it. Recovery goes on with an older one.",

@@ -54,6 +54,7 @@ class Policy:
             history, the ledger and quarantine; what is strict never does, so it may stay exceeded.
         checkpoint_interval_events: events after which a checkpoint set is due.
         checkpoint_interval_bytes: bytes of journal after which one is due.
+        checkpoint_interval_h: hours after which one is due, where anything happened: history is retired when one is written.
         history_all_h: hours for which all events are kept.
         ledger_days: days for which decisions, refusals, evictions and lifecycle events are kept; 0 keeps none of those that all events lose.
         ledger_bytes_max: bytes that these may take once all events are gone; the oldest go first.
@@ -89,6 +90,7 @@ class Policy:
     disk_bytes_max: Annotated[int, Range(64 * KIB, 1 << 50)] = GIB
     checkpoint_interval_events: Annotated[int, Range(1, 1 << 40)] = 100_000
     checkpoint_interval_bytes: Annotated[int, Range(4 * KIB, 1 << 40)] = 64 * MIB
+    checkpoint_interval_h: Annotated[int, Range(1, 24 * 366)] = 24
     history_all_h: Annotated[int, Range(0, 24 * 366)] = 72
     ledger_days: Annotated[int, Range(0, 3660)] = 30
     ledger_bytes_max: Annotated[int, Range(0, 1 << 40)] = 64 * MIB

@@ -35,7 +35,7 @@ class Receipt(NamedTuple):
     Attributes:
         lsn: LSN of the last event written; None where nothing was written, or where it is queued and has none yet.
         durable: whether everything the call wrote is on disk.
-        changed: False when the state was already as asked, so that nothing was written.
+        changed: False when nothing was written: the state was as asked already, or an observation was of a stranger.
     """
 
     lsn: int | None

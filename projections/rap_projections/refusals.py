@@ -13,7 +13,7 @@ Example::
     try:
         verify_snapshot(data, view, trusted_s=now.trusted_s, recipient=me)
     except RefusedError as refusal:
-        report(refusal.rule, refusal.reason)        # "floor", "rollback"
+        print(refusal.rule, refusal.reason)        # "floor", "rollback"
 """
 
 from typing import ClassVar

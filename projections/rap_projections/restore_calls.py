@@ -19,6 +19,7 @@ from typing import Unpack
 from rap_journal.errors import DamageError, NoSpace
 from rap_journal.sealing import SealBroken
 from rap_projections import trust_decisions
+from rap_projections.arguments import require
 from rap_projections.bundle_schema import read_bundle, revocation_digest
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.documents import DocumentType, RestoreVerdict
@@ -59,7 +60,9 @@ class Restores:
     def validate(self, data: bytes, *, source: str, **context: Unpack[Context]) -> Receipt:
         """See `ClusterState.validate_restore`."""
         check_word("source", source)
+        require("ticket", data, bytes)
         cluster = self._context
+        cluster.core.origin(context)
         with cluster.authority:
             try:
                 trust = cluster.require_trust()

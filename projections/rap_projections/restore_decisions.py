@@ -10,8 +10,8 @@ Rules this file keeps:
 
 Example::
 
-    request = request_of(cluster_id, journal_id, incarnation, trust, identity, snapshots, bundle)
-    events = decide_validated(trust, snapshots, verified, request, ...)
+    request = request_of(cluster_id, journal_id, incarnation, trust, identity, snapshots)
+    events = decide_validated(trust, snapshots, ticket, content_id=content_id)
 """
 
 from typing import NamedTuple

@@ -25,12 +25,12 @@ from rap_journal.backup_files import NO_VOUCHER, BackupFile, decode_backup, unse
 from rap_journal.backup_files import recovery_key_of as own_recovery_key
 from rap_journal.errors import DamageError, KeyUnavailable, MisuseError, StateStoreError
 from rap_journal.filesystem import Directory, FileSystem
-from rap_journal.journal import Setup
 from rap_journal.key_files import KeyProvider
 from rap_journal.key_generations import open_key_ring
 from rap_journal.layout import CLUSTERS
 from rap_journal.limits import BACKUP_BYTES_MAX
 from rap_journal.markers import MarkerKind, read_marker
+from rap_journal.unlocking import Setup
 from rap_journal.witness import open_slot, read_witness
 from rap_projections.backing_up import fingerprint_of
 from rap_projections.backup_content import BackupContent, LeftCluster, SavedCluster, read_content

@@ -8,7 +8,8 @@ Rules this file keeps:
 Example::
 
     route = cluster.routes.best("node-42", channel="interactive")
-    cluster.routes.result(route, ok=False, reason="timeout")
+    if route is not None:
+        cluster.routes.result(route, ok=False, reason="timeout")
 """
 
 from contextlib import suppress
@@ -34,12 +35,13 @@ class Routes:
         """The route in use for a destination and channel class, or None. ``.alternatives`` are the next best, best first."""
         context = self._context
         try:
-            return routes.best(context.state[ROUTES], destination, channel, context.core.node_us())
+            found = routes.best(context.state[ROUTES], destination, channel, context.core.node_us())
         except TypeError:
-            # Looked at where it does not fit, for this is asked before every connection.
-            require("destination", destination, str)
-            require("channel", channel, str)
+            _require_names(destination, channel)
             raise
+        if found is None:
+            _require_names(destination, channel)
+        return found
 
     def result(self, route: SelectedRoute, *, ok: bool, reason: str | None = None, **context: Unpack[Context]) -> Receipt:
         """Tell what using a route came to. A failure lowers its candidate for a while, and the choice is made anew before this returns.
@@ -63,6 +65,7 @@ class Routes:
 
     def review(self, *, everything: bool = False, **context: Unpack[Context]) -> Receipt:
         """Choose again where observations, results or time ask for it; with `everything`, for every destination."""
+        require("everything", everything, bool)
         return self._choose(None if everything else self._context.take_touched(), context)
 
     def _choose(self, touched: set[int] | None, context: Context, *, durable: bool = False) -> Receipt:
@@ -73,3 +76,9 @@ class Routes:
             return routes.decide_routes(state[ROUTES], state[PEERS], cluster.policy, now, touched=touched)
 
         return cluster.execute("routes", decide, context, durable=durable)
+
+
+def _require_names(destination: str, channel: str) -> None:
+    """Asked where nothing was found, and not before: a route is looked up before every connection."""
+    require("destination", destination, str)
+    require("channel", channel, str)

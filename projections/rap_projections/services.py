@@ -107,6 +107,12 @@ class ServicesView(NamedTuple):
     refusals: tuple[Refusal, ...] = ()
     provenance: Mapping[str, int] = NOTHING
 
+    def counts(self) -> tuple[int, int, int, int]:
+        """How many run, failed, are in any other state, and said nothing yet."""
+        states = [service.reported.state if service.reported else "" for service in self.services.values()]
+        running, failed, silent = states.count("running"), states.count("failed"), states.count("")
+        return running, failed, len(states) - running - failed - silent, silent
+
 
 def _assigned(before: ServicesView, event: AssignmentsApplied, record: Record, documents: Documents) -> ServicesView:
     # The scope of the snapshot was checked when it was activated: its body is the assignments.

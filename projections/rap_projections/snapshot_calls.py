@@ -24,7 +24,7 @@ from typing import NamedTuple, Self, Unpack
 from rap_journal.errors import MisuseError, NoSpace
 from rap_projections import snapshot_decisions as decisions
 from rap_projections import trust_decisions
-from rap_projections.arguments import require
+from rap_projections.arguments import require, require_all
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.documents import DocumentType, Scope
 from rap_projections.event_kinds import HEALTH, SNAPSHOTS, TRUST, Event
@@ -69,6 +69,7 @@ class Snapshots:
         self, documents: Sequence[bytes], *, source: str = DEFAULT_SOURCE, **context: Unpack[Context]
     ) -> tuple[Receipt, ...]:
         """Verify all, then activate all in the order given: if one is refused, none is activated."""
+        require_all("documents", documents, bytes)
         with self._context.authority:
             verified = [self.verify(document, source=source, **context) for document in documents]
             return tuple([self.commit(snapshot, **context) for snapshot in verified])
@@ -81,6 +82,7 @@ class Snapshots:
         cluster = self._context
         check_word("source", source)
         require("document", document, bytes)
+        cluster.core.origin(context)
         with cluster.authority, self._recording(document, source, context):
             cluster.refused.raise_known(document)
             verified = verify_head(document, cluster.require_trust(), trusted_s=cluster.core.now().trusted_s)
@@ -110,6 +112,7 @@ class Snapshots:
         cluster = self._context
         check_word("source", source)
         require("document", document, bytes)
+        cluster.core.origin(context)
         with self._recording(document, source, context):
             cluster.refused.raise_known(document)
             if claims_to_be(document, DocumentType.INCREMENT):
@@ -141,6 +144,7 @@ class Snapshots:
     ) -> Receipt:
         """Store a verified document and activate it, both durable on return; then derive what follows from it."""
         cluster = self._context
+        cluster.core.origin(context)
         with cluster.authority:
             if verified.trust_version != cluster.require_trust().version:
                 # Another bundle came into force since; what it was verified under counts no longer.
@@ -286,6 +290,7 @@ class Activation:
     def __init__(self, snapshots: Snapshots, scope: str, source: str) -> None:
         self._snapshots = snapshots
         self._scope = _scope(scope)
+        check_word("source", source)
         self._source = source
         self._document: bytes | None = None
         self._stored: StoredDocument | None = None

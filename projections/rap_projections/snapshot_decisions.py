@@ -192,7 +192,7 @@ def decide_fall_back(
 
 
 def decide_previous_dropped(snapshots: SnapshotsView, *, scope: Scope, content_id: bytes, reason: str) -> tuple[Event, ...]:
-    """Give up a previous document, because it is revoked or damaged. One that is not kept gives no event."""
+    """Give up a previous document whose bytes are gone. One that is not kept gives no event."""
     return _dropped((held for held in snapshots.scope(scope).previous if held.facts.content_id == content_id), reason)
 
 

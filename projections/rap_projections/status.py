@@ -8,9 +8,10 @@ Rules this file keeps:
 
 Example::
 
-    document = cluster_status(context, report)
+    document = cluster_status("eu-west-1", state, now, boot_id, horizon=1234, fail_closed=None, protection="file")
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from rap_journal.recovery_report import RecoveryReport
@@ -83,10 +84,8 @@ def recovery_status(report: RecoveryReport) -> dict[str, Any]:
     }
 
 
-def live_status(
-    context: ClusterContext, report: RecoveryReport, protection: str, disk_bytes: int | None = None
-) -> dict[str, Any]:
-    """Status of an open cluster, with what only the writer knows. `disk_bytes`: what its folder took when that was last measured."""
+def live_status(context: ClusterContext, report: RecoveryReport, protection: str, upkeep: Mapping[str, Any]) -> dict[str, Any]:
+    """Status of an open cluster, with what only the writer knows, and what its `upkeep` does."""
     core = context.core
     with core.lock:
         document = cluster_status(
@@ -99,9 +98,8 @@ def live_status(
         "frames_written": core.journal.frames_written,
         "is_poisoned": core.journal.is_poisoned,
         "is_writable": core.journal.is_writable,
-        "disk_bytes": disk_bytes,
-        "disk_bytes_max": context.policy.disk_bytes_max,
         "format_level": {"written": core.journal.format_level, "known": core.levels.known},
+        **upkeep,
     }
     document["recovery"] = recovery_status(report)
     return document

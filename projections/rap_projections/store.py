@@ -3,10 +3,11 @@
 Rules this file keeps:
 
 - The root's lock is held from opening to closing; a second writer is refused and told who holds it.
-- A store, and each cluster in it, is built whole beside its place and then renamed: half of one is never taken for one.
-- A cluster that cannot be opened is reported and blocks no other, and can be left.
-- The agent's own journal blocks nothing: one that cannot be opened is put aside and begun anew, and on a full disk it is silent.
-- Opening finishes what a crash interrupted: a join that was not noted yet, and a leave whose folder is still there.
+- A store is built whole before it counts; half of one is never taken for one.
+- What is wrong with one cluster or with the agent's journal keeps no other from being opened, ticked or closed.
+- Joining, leaving, backing up and closing come one after the other, and none of them after closing.
+
+Which clusters there are is kept by `memberships`, the agent's journal is opened by `agent_opening`.
 
 Example::
 
@@ -17,67 +18,41 @@ Example::
 
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import PurePath
 from types import TracebackType
 from typing import Any, Self
 
 from rap_journal.clock import Clock, SystemClock
-from rap_journal.deterministic_cbor import MalformedCbor
-from rap_journal.errors import (
-    DamageError,
-    FormatTooNew,
-    KeyTampered,
-    MisuseError,
-    NoSpace,
-    NoSuchStore,
-    StateStoreError,
-)
-from rap_journal.filesystem import FileSystem, Lock
+from rap_journal.errors import MisuseError, NoSpace, NoSuchStore, StateStoreError
+from rap_journal.filesystem import Directory, FileSystem, Lock
 from rap_journal.format_levels import require_known
 from rap_journal.layout import AGENT as AGENT_FOLDER
-from rap_journal.layout import AGENT_DAMAGED, MARKER, RESTORING
+from rap_journal.layout import MARKER, RESTORING
 from rap_journal.markers import read_marker
 from rap_journal.os_filesystem import OsFileSystem
-from rap_journal.sealing import SealBroken
-from rap_journal.space import disk_errors_mean
 from rap_journal.values import ClusterId
 from rap_projections import agent
+from rap_projections.agent_opening import agent_core, open_agent
 from rap_projections.agent_state import AgentState
 from rap_projections.backing_up import BackupReceipt, Maker, error_word, fingerprint_of, take_backup
-from rap_projections.backup_content import LeftCluster
-from rap_projections.bundle_verification import verify_bootstrap
 from rap_projections.cluster import ClusterState
-from rap_projections.cluster_building import check_not_below, cluster_core, pin
-from rap_projections.event_kinds import Event
-from rap_projections.format_commit import commit_format, keep_in_step
-from rap_projections.housekeeper import Housekeeper, Ticking, tick_one
-from rap_projections.journaled_state import Decide, JournaledState, Machine
+from rap_projections.format_commit import commit_format
+from rap_projections.housekeeper import Housekeeping, Ticking
+from rap_projections.journaled_state import Machine
 from rap_projections.keys import ProvisioningKeyProvider, require_outside
-from rap_projections.known_floors import NOTHING_KNOWN, KnownFloors
-from rap_projections.node_time import Now
-from rap_projections.operations import Operation
+from rap_projections.memberships import Memberships
+from rap_projections.opening_arguments import require_opening
 from rap_projections.policy import Policy
 from rap_projections.receipts import Receipt
-from rap_projections.refusals import NoSuchCluster
 from rap_projections.release import RELEASE, Release
-from rap_projections.restoring import Target, floors_on_disk, restore_store
-from rap_projections.store_folders import (
-    Randomness,
-    StoreFolders,
-    agent_setup,
-    end_restore,
-    make_store,
-    require_clusters,
-    require_unused,
-)
+from rap_projections.restoring import Target, restore_store
+from rap_projections.store_backups import backup_maker, note_restored, sound_sources
+from rap_projections.store_folders import Randomness, StoreFolders, end_restore, make_store, require_clusters, require_unused
 from rap_projections.store_keys import Marked, StoreKeys
 from rap_projections.store_root import no_store, open_root, take_lock
 from rap_projections.version import __version__
-
-_AGENT_LOST = (DamageError, KeyTampered, MalformedCbor, SealBroken, FileNotFoundError)
-"""What tells that the agent's journal is damaged, as opposed to a key that is missing or a disk that fails."""
 
 
 class NodeStore:
@@ -88,13 +63,12 @@ class NodeStore:
         self._filesystem = filesystem
         self._lock = lock
         self._is_closed = False
-        self._membership = threading.RLock()
-        self._clusters: dict[str, ClusterState] = {}
-        self._unopened: dict[str, StateStoreError | OSError] = {}
-        self._housekeeper = Housekeeper(self._tickers) if background else None
-        self._machine = Machine(folders.clock, self._housekeeper.wake if self._housekeeper else _nothing, __version__)
-        self._agent = AgentState(self._agent_core())
-        self._keys = StoreKeys(folders, path, self._membership, self._marked, self._note)
+        self._changing = threading.RLock()
+        self._housekeeping = Housekeeping(prompt=self._tickers, slow=self._upkeep, background=background)
+        machine = Machine(folders.clock, self._housekeeping.wake, self._housekeeping.wake_upkeep, __version__)
+        self._agent = AgentState(agent_core(folders, machine))
+        self._keys = StoreKeys(folders, path, self._changing, self._marked, self._note)
+        self._memberships = Memberships(folders, machine, self._agent, protection=self._keys.protection)
 
     @classmethod
     def open(
@@ -120,12 +94,16 @@ class NodeStore:
             create: make the store if the folder holds none.
             wait_s: how long to wait for another writer to let go.
             clock, filesystem, randomness: the doors to the world, for tests.
-            background: run the housekeeper thread; without it somebody must call `tick`.
+            background: run the threads for housekeeping and upkeep; without them somebody must call `tick`.
             release: format levels and folds; another than this one only in tests of an update.
 
         Raises `NoSuchStore`, `StoreBusy`, `UnsafeFile`, `FormatTooNew`, `KeyUnavailable`, `KeyLost`, `KeyTampered`, `DamageError` for the
         store's own marker; what is wrong with one cluster is in `unopened`.
         """
+        require_opening(
+            root=root, keys=keys, policy=policy, create=create, wait_s=wait_s, clock=clock, filesystem=filesystem,
+            randomness=randomness, background=background,
+        )  # fmt: skip
         path = str(root)
         require_outside(path, keys)
         the_filesystem, the_clock = filesystem or OsFileSystem(), clock or SystemClock()
@@ -133,11 +111,7 @@ class NodeStore:
         lock = take_lock(opened, the_clock, wait_s)
         try:
             if opened.status(MARKER) is None:
-                if opened.status(RESTORING) is not None:
-                    raise _half_restored(path)
-                require_unused(opened, path)
-                if not create:
-                    raise no_store(path)
+                _require_may_be_made(opened, path, create=create)
                 make_store(opened, keys, the_clock, randomness, release)
             end_restore(opened)
             marker = read_marker(opened).marker
@@ -165,20 +139,16 @@ class NodeStore:
     @property
     def unopened(self) -> dict[str, StateStoreError | OSError]:
         """Clusters that the agent joined and that could not be opened, with what was in the way."""
-        return dict(self._unopened)
+        return self._memberships.unopened
 
     def clusters(self) -> tuple[ClusterState, ...]:
         """All open clusters, by id."""
-        return tuple([cluster for _name, cluster in sorted(self._clusters.items())])
+        return self._memberships.opened()
 
     def cluster(self, cluster_id: str) -> ClusterState:
-        """The open cluster of this id. Raises `NoSuchCluster`, or what kept it from being opened."""
-        found = self._clusters.get(ClusterId(cluster_id))
-        if found is not None:
-            return found
-        if cluster_id in self._unopened:
-            raise self._unopened[cluster_id]
-        raise _no_cluster(cluster_id)
+        """The open cluster of this id. Raises `NoSuchCluster`, what kept it from being opened, or `MisuseError` after closing."""
+        self._require_open()
+        return self._memberships.cluster(cluster_id)
 
     def join(self, cluster_id: str, *, bundle: bytes, expect: str | list[str]) -> ClusterState:
         """Become a member of a cluster, pinning its first trust bundle.
@@ -192,14 +162,9 @@ class NodeStore:
         Raises a `RefusedError`, `MisuseError`, `StorageError`, or what keeps the cluster from being opened.
         """
         name = ClusterId(cluster_id)
-        with self._membership:
+        with self._changing:
             self._require_open()
-            if name not in self._clusters:
-                if name not in self._folders.names():
-                    self._build(name, bundle, expect)
-                self._open_cluster(name)
-            self._note_joined(name)
-            return self._clusters[name]
+            return self._memberships.join(name, bundle, expect)
 
     def leave(self, cluster_id: str, *, reason: str) -> Receipt:
         """Stop being a member: the agent's journal says so, the cluster is closed, and its folder is removed.
@@ -210,21 +175,9 @@ class NodeStore:
         and what writing raises. A crash in between is made up for at the next opening.
         """
         name = ClusterId(cluster_id)
-        with self._membership:
+        with self._changing:
             self._require_open()
-            if name not in self._clusters and name not in self._unopened:
-                raise _no_cluster(name)
-            cluster = self._clusters.get(name)
-            floors = cluster.known_floors() if cluster is not None else floors_on_disk(self._folders, name)
-            receipt = self._agent.execute(lambda now: agent.decide_left(self._agent.view(), name, reason=reason, floors=floors))
-            self._clusters = {other: kept for other, kept in self._clusters.items() if other != name}
-            if cluster is not None:
-                with suppress(StateStoreError, OSError):
-                    # What it could not write any more goes with its folder.
-                    cluster.close()
-            self._unopened.pop(name, None)
-            self._folders.remove_cluster(name)
-        return receipt
+            return self._memberships.leave(name, reason)
 
     def commit_format(self) -> int:
         """Let everything be written at the level of this release from now on, which releases before it cannot read; returns the level.
@@ -233,7 +186,7 @@ class NodeStore:
         level is raised at the next opening; so is a cluster that is not open. Nothing happens where all is at that level already.
         Raises `MisuseError` after closing, and what writing raises, once everything was tried.
         """
-        with self._membership:
+        with self._changing:
             self._require_open()
             level = self._folders.release.levels.known
             commit_format(self._folders, [self._agent, *self.clusters()], level)
@@ -252,21 +205,13 @@ class NodeStore:
         Damaged clusters are left out and named. Raises `NotAllowed` or `NotValidated` for `private_keys`, `MisuseError` for a recipient
         or a path that cannot be used, `DamageError` where no cluster is sound, `KeyUnavailable`, `KeyLost`, `OSError`.
         """
-        with self._membership, ExitStack() as held:
+        require_opening(path=path, recipient=recipient, private_keys=private_keys)
+        with self._changing, ExitStack() as held:
             self._require_open()
-            left_out = {name: error_word(error) for name, error in self._unopened.items()}
-            sources = []
-            for cluster in self.clusters():
-                source = cluster.backup_source()
-                if source.fail_closed_reason is not None:
-                    left_out[cluster.id] = source.fail_closed_reason
-                    continue
-                if private_keys:
-                    cluster.require(Operation.BACK_UP_KEYS)
-                held.enter_context(source.authority)
-                sources.append(source)
+            left_out = {name: error_word(error) for name, error in self.unopened.items()}
+            sources = sound_sources(self.clusters(), held, left_out, private_keys=private_keys)
             receipt = take_backup(
-                str(path), sources, self._left_clusters(), self._backup_maker(),
+                str(path), sources, self._memberships.left(), self._backup_maker(),
                 recipient=recipient, private_keys=private_keys, left_out=left_out,
             )  # fmt: skip
             with suppress(NoSpace):
@@ -307,9 +252,13 @@ class NodeStore:
         Killed anywhere, it can be called again. Raises `MisuseError` for a root that holds anything, `WrongFingerprint`, `DamageError`,
         `SealBroken`, `FormatTooNew`, `KeyUnavailable`, `KeyLost`, `RefusedError`, `NoSpace`, `OSError`.
         """
+        require_opening(
+            path=path, root=root, keys=keys, recovery=recovery, expect=expect, survivor=survivor, policy=policy, clock=clock,
+            filesystem=filesystem, randomness=randomness, background=background,
+        )  # fmt: skip
         the_filesystem, the_clock = filesystem or OsFileSystem(), clock or SystemClock()
         require_outside(str(root), keys)
-        machine = Machine(the_clock, _nothing, __version__)
+        machine = Machine(the_clock, _nothing, _nothing, __version__)
         target = Target(the_filesystem, str(root), keys, policy or Policy(), machine, randomness, release)
         survivor_path = str(survivor) if survivor is not None else None
         left, sha256 = restore_store(target, str(path), recovery=recovery, expect=expect, survivor=survivor_path)
@@ -317,7 +266,7 @@ class NodeStore:
             root, keys=keys, policy=policy, clock=clock, filesystem=filesystem, randomness=randomness, background=background,
             release=release,
         )  # fmt: skip
-        store._remember(left, sha256)
+        note_restored(store.agent, left, sha256)
         return store
 
     def report(self) -> dict[str, Any]:
@@ -337,28 +286,26 @@ class NodeStore:
             "format_level": {"written": self._folders.level(), "known": self._folders.release.levels.known},
             "protection": self._keys.protection,
             "clusters": {cluster.id: cluster.status() for cluster in self.clusters()},
-            "unopened": {name: type(error).__name__ for name, error in sorted(self._unopened.items())},
+            "unopened": {name: type(error).__name__ for name, error in sorted(self.unopened.items())},
         }
 
     def tick(self) -> None:
-        """Let time pass for everything that waits; where there is a housekeeper, it does this. One cluster's failure stops no other."""
-        for ticking in self._tickers():
-            tick_one(ticking)
+        """Let time pass for everything that waits; in the background this goes by itself. One cluster's failure stops no other."""
+        self._housekeeping.tick()
 
     def close(self) -> None:
         """Commit what waits, close every journal, and let the lock go. Closing twice is harmless.
 
         Raises the first error that committing met, once everything is closed all the same: what waited for its frame may be lost.
         """
-        with self._membership:
+        with self._changing:
             if self._is_closed:
                 return
             self._is_closed = True
-            if self._housekeeper is not None:
-                self._housekeeper.stop()
+            self._housekeeping.stop()
             steps = [cluster.close for cluster in self.clusters()] + [self._note_closed, self._agent.close]
             errors = [error for step in steps if (error := _attempt(step)) is not None]
-            self._clusters = {}
+            self._memberships.forget()
             self._lock.release()
             self._folders.root.close()
         if errors:
@@ -371,55 +318,14 @@ class NodeStore:
         self.close()
 
     def _start(self) -> None:
-        self._open_agent()
-        self._folders.remove_leftovers()
-        self._finish_leaving()
-        present = set(self._folders.names())
-        for name in sorted(present | set(self._agent.view().joined())):
-            if name not in present:
-                self._unopened[name] = _missing(name)
-                continue
-            with suppress(StateStoreError, OSError):
-                # What kept it from being opened is in `unopened`; what could not be noted on a full disk is noted at a later opening.
-                self._open_cluster(name)
-                self._note_joined(name)
-        if self._housekeeper is not None:
-            self._housekeeper.start()
-
-    def _open_agent(self) -> None:
-        """Open the agent's journal, or begin it anew where it is damaged, and note the opening."""
-        lost = _attempt(self._agent.open)
-        if lost is None and not self._agent.is_writable and not self._agent.is_too_new:
-            lost = DamageError("the agent's journal was tampered with", reason="tampered")
-            self._agent.close()
-        if isinstance(lost, _AGENT_LOST):
-            self._folders.begin_agent_anew()
-            self._agent.open()
-        elif lost is not None:
-            raise lost
-        install_id, incarnation = self._folders.store_id.hex(), self._folders.randomness(16)
-
-        def decide(now: Now) -> tuple[Event, ...]:
-            view = self._agent.view()
-            note = _journal_lost(lost) if lost is not None else ()
-            opened = agent.decide_opened(view, agent_version=__version__, build=__version__, incarnation=incarnation)
-            return (*agent.decide_installed(view, install_id), *opened, *note)
-
-        with suppress(NoSpace, FormatTooNew):
-            self._agent.execute(decide)
-            keep_in_step(self._folders, self._agent)
-
-    def _finish_leaving(self) -> None:
-        """Remove the folders of clusters that were left when the crash came."""
-        known = self._agent.view().clusters
-        for name in self._folders.names():
-            if name in known and known[name].left_us is not None and self._folders.is_journal(name, known[name].journal_id):
-                self._folders.remove_cluster(name)
+        open_agent(self._agent, self._folders)
+        self._memberships.open_all()
+        self._housekeeping.start()
 
     def _marked(self) -> dict[str, Marked]:
         """What has a journal and is open, by name. Raises `MisuseError` after closing."""
         self._require_open()
-        return {AGENT_FOLDER: self._agent, **self._clusters}
+        return {AGENT_FOLDER: self._agent, **{cluster.id: cluster for cluster in self.clusters()}}
 
     def _note(self, code: str, text: str) -> None:
         with suppress(StateStoreError):
@@ -430,79 +336,18 @@ class NodeStore:
         if self._agent.is_writable:
             self._agent.execute(lambda now: agent.decide_closed(self._agent.view(), "closed"))
 
-    def _note_joined(self, name: str) -> None:
-        """See to it that the agent's journal lists a cluster that is there."""
-        if name not in self._agent.view().joined():
-            journal_id = self._folders.marker(name).journal_id
-            self._agent.execute(lambda now: agent.decide_joined(self._agent.view(), name, journal_id=journal_id))
-
     def _require_open(self) -> None:
         if self._is_closed:
             raise MisuseError("the store is closed; nothing was done. Open it again.", reason="closed")
 
-    def _build(self, name: str, bundle: bytes, expect: str | list[str]) -> None:
-        """Make a cluster's folder. Raises why not; the error of a folder that is gone is not forgotten."""
-        if name in self._unopened:
-            raise self._unopened[name]
-        # Before any signed instant there is no trusted time to judge an end of validity by: the bundle itself is the first.
-        verified = verify_bootstrap(bundle, cluster_id=name, expect=expect, trusted_s=None)
-        remembered = self._remembered(name)
-        check_not_below(verified, remembered)
-        with disk_errors_mean(name, "folder"):
-            self._folders.build_cluster(name, lambda folder: pin(self._core(name, folder), verified, remembered))
-
-    def _open_cluster(self, name: str) -> None:
-        """Open what is in the folder of this name; what keeps it from being opened is raised, and kept in `unopened`."""
-        cluster = ClusterState(name, self._core(name, name), self._folders.policy, self._keys.protection)
-        try:
-            self._folders.check_own(name)
-            cluster.open()
-        except FileNotFoundError as error:
-            self._unopened[name] = _file_missing(name, error)
-            raise self._unopened[name] from error
-        except (StateStoreError, OSError) as error:
-            self._unopened[name] = error
-            raise
-        keep_in_step(self._folders, cluster)
-        with suppress(OSError):
-            # An orphan that stays does no harm, and the next opening tries again.
-            cluster.sweep()
-        self._unopened.pop(name, None)
-        # Replaced, never changed: others may be going through it.
-        self._clusters = {**self._clusters, name: cluster}
-
-    def _core(self, name: str, folder: str) -> JournaledState:
-        return cluster_core(self._folders, self._machine, name, folder)
-
-    def _remembered(self, name: str) -> KnownFloors:
-        """What the agent's journal still knows of the floors of a cluster that was left."""
-        known = self._agent.view().clusters.get(name)
-        return known.floors if known is not None else NOTHING_KNOWN
-
-    def _left_clusters(self) -> list[LeftCluster]:
-        clusters = self._agent.view().clusters
-        return [LeftCluster(name, it.floors) for name, it in sorted(clusters.items()) if it.left_us is not None]
-
-    def _remember(self, left: Sequence[LeftCluster], backup_sha256: bytes) -> None:
-        """Note what a backup says of clusters that were left, and that this store came from it."""
-        for name, floors in left:
-            self._agent.execute(_remembering(self._agent, name, floors))
-        self._agent.diagnostic("restored", text=f"from the backup with SHA-256 {backup_sha256.hex()}")
-
     def _backup_maker(self) -> Maker:
-        folders = self._folders
-        seed = self._agent.backup_seed(folders.store_id)
-        return Maker(folders.store_id, folders.keys, seed, self._filesystem, folders.clock.now().wall_us, folders.randomness)
-
-    def _agent_core(self) -> JournaledState:
-        folders = self._folders
-        setup = agent_setup(folders.keys, folders.randomness, folders.release)
-        return JournaledState(
-            lambda: folders.root.directory(AGENT_FOLDER), setup, self._machine, folders.release.agent, AGENT_FOLDER
-        )
+        return backup_maker(self._folders, self._agent, self._filesystem)
 
     def _tickers(self) -> tuple[Ticking, ...]:
         return (self._agent, *self.clusters())
+
+    def _upkeep(self) -> tuple[Ticking, ...]:
+        return tuple(cluster.upkeep for cluster in self.clusters())
 
 
 def _nothing() -> None:
@@ -518,16 +363,13 @@ def _attempt(step: Callable[[], object]) -> StateStoreError | OSError | None:
     return None
 
 
-def _journal_lost(error: StateStoreError | OSError) -> tuple[Event, ...]:
-    reason = error.reason if isinstance(error, StateStoreError) else "missing"
-    return agent.decide_diagnostic(
-        "agent-journal-lost",
-        text=f"the agent's journal could not be opened ({reason}) and was begun anew; the old one is in {AGENT_DAMAGED}.",
-    )
-
-
-def _remembering(state: AgentState, name: str, floors: KnownFloors) -> Decide:
-    return lambda now: agent.decide_remembered(state.view(), name, floors)
+def _require_may_be_made(opened: Directory, path: str, *, create: bool) -> None:
+    """Raise what keeps a store from being made in a folder without a marker."""
+    if opened.status(RESTORING) is not None:
+        raise _half_restored(path)
+    require_unused(opened, path)
+    if not create:
+        raise no_store(path)
 
 
 def _half_restored(path: str) -> NoSuchStore:
@@ -536,25 +378,3 @@ def _half_restored(path: str) -> NoSuchStore:
         file=path,
         reason="half_restored",
     )
-
-
-def _missing(name: str) -> DamageError:
-    return DamageError(
-        f"cluster {name} was joined and its folder is gone; no other cluster is concerned. Restore it, or leave and join again.",
-        cluster=name,
-        reason="missing_cluster",
-    )
-
-
-def _file_missing(name: str, error: FileNotFoundError) -> DamageError:
-    return DamageError(
-        f"cluster {name} lacks {error.filename}, which nothing but damage removes; no other cluster is concerned. "
-        "Restore the file, or leave and join again.",
-        cluster=name,
-        file=str(error.filename),
-        reason="missing_file",
-    )
-
-
-def _no_cluster(name: str) -> NoSuchCluster:
-    return NoSuchCluster(f"this node is not a member of cluster {name}; nothing was done. Join it first.", cluster=name)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from rap_journal.clock import Clock
 from rap_journal.errors import DamageError, MisuseError, StateStoreError
 from rap_journal.filesystem import Directory
-from rap_journal.journal import Journal, Setup
+from rap_journal.journal import Journal
 from rap_journal.key_files import KeyProvider
 from rap_journal.layout import AGENT as AGENT_FOLDER
 from rap_journal.layout import (
@@ -40,6 +40,7 @@ from rap_journal.layout import (
 from rap_journal.markers import Marker, MarkerKind, ProviderKind, read_marker, write_marker
 from rap_journal.space import no_space_means
 from rap_journal.trees import remove_tree
+from rap_journal.unlocking import Setup
 from rap_journal.values import ClusterId
 from rap_projections.event_kinds import AGENT_CLASSES, CLUSTER_CLASSES
 from rap_projections.folding import FoldedState

@@ -26,6 +26,7 @@ from rap_journal.key_slots import install_key_file, read_key_files, slot_names, 
 from rap_journal.layout import AGENT, AGENT_KEY_FOLDERS, KEY_FOLDERS
 from rap_journal.markers import ProviderKind, read_marker
 from rap_journal.space import no_space_means
+from rap_projections.arguments import require_able
 from rap_projections.keys import require_outside
 from rap_projections.store_folders import StoreFolders
 
@@ -116,6 +117,7 @@ class StoreKeys:
         The provider must have its key, and is asked to prove it. Raises `MisuseError` where all places are taken, what the provider
         raises, `NoSpace`, and what `slots` raises: for the first journal that could not be changed, after all others were.
         """
+        require_able("provider", provider, "kind", "key_encryption_key")
         opener, randomness = self._folders.keys, self._folders.randomness
         require_outside(self._path, provider)
         with self._journals() as journals:
@@ -134,6 +136,8 @@ class StoreKeys:
         What is refused for one journal is refused for all. Raises `MisuseError` (`last_slot`, `slot_in_use`, `no_slot`), and what
         `add_slot` raises.
         """
+        if not isinstance(which, str | ProviderKind):
+            require_able("which", which, "kind", "key_encryption_key")
         opener = self._folders.keys
         with self._journals() as journals:
             files = [(journal, file) for journal in journals for file in journal.files(opener)]

@@ -13,7 +13,7 @@ from rap_journal.clock import Clock
 from rap_journal.errors import NoSuchStore, StoreBusy
 from rap_journal.filesystem import Directory, FileSystem, Lock
 from rap_journal.layout import LOCK, lock_holder_text
-from rap_journal.os_filesystem import process_id
+from rap_journal.os_surroundings import process_id
 
 LOCK_RETRY_S = 0.05
 """Pause between two tries to take the lock."""

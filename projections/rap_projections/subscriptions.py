@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from rap_journal.errors import MisuseError, StateStoreError
 from rap_journal.records import Record
+from rap_projections.arguments import require, require_callable
 from rap_projections.event_kinds import Event, all_kinds, event_of, kind_of
 
 QUEUE_MAX = 4096
@@ -55,6 +56,7 @@ class Subscription:
         catch_up: Callable[[int], Iterable[Record]],
         is_behind: bool,
     ) -> None:
+        require_callable("callback", callback)
         self._callback = callback
         self._kinds = _checked_kinds(kinds)
         self._catch_up = catch_up
@@ -194,6 +196,9 @@ class Subscriptions:
 def _checked_kinds(kinds: Collection[str] | None) -> frozenset[str] | None:
     if kinds is None:
         return None
+    require("kinds", kinds, list, tuple, set, frozenset)
+    for kind in kinds:
+        require("an item of kinds", kind, str)
     unknown = sorted(set(kinds) - {kind.name for kind in all_kinds()})
     if unknown:
         raise MisuseError(f"{unknown[0]!r:.80} is no event kind; nothing was subscribed.", reason="unknown_kind")

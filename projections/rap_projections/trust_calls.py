@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import Unpack
 
 from rap_journal.errors import NoSpace
-from rap_projections.arguments import require, require_optional
+from rap_projections.arguments import require, require_all, require_optional
 from rap_projections.bundle_calls import Bundles
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.event_kinds import HEALTH, TRUST, Event
@@ -85,6 +85,7 @@ class Trust:
         require_optional("purpose", purpose, ssl.Purpose)
         shown = _shown(chain)
         cluster = self._context
+        cluster.core.origin(context)
         trust, now = cluster.require_trust(), cluster.core.now()
         try:
             return verify_peer_chain(
@@ -116,6 +117,5 @@ class Trust:
 def _shown(chain: bytes | Sequence[bytes]) -> tuple[bytes, ...]:
     require("chain", chain, bytes, list, tuple)
     shown = (chain,) if isinstance(chain, bytes) else tuple(chain)
-    for data in shown:
-        require("chain", data, bytes)
+    require_all("chain", shown, bytes)
     return shown

@@ -59,6 +59,7 @@ class Updates:
         """
         check_word("source", source)
         require("reference", reference, bytes)
+        self._context.core.origin(context)
         subject = UNKNOWN_SUBJECT
         try:
             verified = self._verify(reference)
@@ -79,6 +80,7 @@ class Updates:
         """
         cluster = self._context
         cluster.require_open()
+        cluster.core.origin(context)
         if not hasattr(artifact, "read"):
             require("artifact", artifact, bytes)
         pending = self.subject(subject).pending
@@ -102,6 +104,7 @@ class Updates:
         """
         cluster = self._context
         cluster.require_open()
+        cluster.core.origin(context)
         require("subject", subject, str)
         cluster.ask(Operation.ACTIVATE_UPDATE)
 

@@ -16,6 +16,8 @@ from typing import NamedTuple
 from rap_projections.event_kinds import Event
 from rap_projections.health import HealthView
 from rap_projections.health_events import QuarantineEvicted
+from rap_projections.policy import EffectivePolicy
+from rap_projections.retention import HOUR_US
 from rap_projections.upkeep import DAMAGE_MAX, Upkeep
 from rap_projections.upkeep_events import DamageFound, FailClosedEntered, FailClosedLeft, ScrubDone
 
@@ -58,6 +60,15 @@ def is_scrub_due(upkeep: Upkeep, *, now_us: int, opened_us: int, interval_us: in
     if upkeep.last_scrub is None:
         return now_us - opened_us >= SCRUB_FIRST_US
     return now_us - upkeep.last_scrub.at_us >= interval_us
+
+
+def is_checkpoint_due(policy: EffectivePolicy, *, events: int, journal_bytes: int, node_us: int) -> bool:
+    """Whether a checkpoint set is due, by what happened since the newest one: events, bytes of journal, microseconds of node time."""
+    return events > 0 and (
+        events >= policy.checkpoint_interval_events
+        or journal_bytes >= policy.checkpoint_interval_bytes
+        or node_us >= policy.checkpoint_interval_h * HOUR_US
+    )
 
 
 def decide_fail_closed(upkeep: Upkeep, reason: str | None) -> tuple[Event, ...]:

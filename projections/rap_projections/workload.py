@@ -28,7 +28,7 @@ from typing import NoReturn
 
 from rap_journal.errors import NoSpace
 from rap_projections import service_decisions as decisions
-from rap_projections.arguments import require, require_optional
+from rap_projections.arguments import require, require_callable, require_optional
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.documents import ServiceAssignment
 from rap_projections.event_kinds import SERVICES, Event
@@ -57,6 +57,8 @@ class Workload:
 
     def __init__(self, context: ClusterContext, service_id: str, subscribe: Subscribe, resolver: Resolver | None) -> None:
         require("service_id", service_id, str)
+        if resolver is not None:
+            require_callable("resolver", resolver)
         self.__context = context
         self.__id = service_id
         self.__subscribe = subscribe
@@ -71,6 +73,7 @@ class Workload:
 
         Raises `NotAllowed` when it is gone, `FailClosed`.
         """
+        require("after", after, ServiceAssignment)
         require("timeout_s", timeout_s, int, float)
         changed = threading.Condition()
 
@@ -97,6 +100,7 @@ class Workload:
         """
 
         require_optional("command", command, ServiceCommand)
+        require("outcome", outcome, str)
 
         def decide(now: Now) -> tuple[Event, ...]:
             view = self.__view()

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from rap_journal.fold_sets import FoldSet
-from rap_journal.journal import Journal, Setup
+from rap_journal.journal import Journal
 from rap_journal.markers import Marker, MarkerKind
 from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.records import Category, Record
+from rap_journal.unlocking import Setup
 from rap_journal.values import ClassSpec
 from rap_projections.event_kinds import HEALTH, TRUST
 from rap_projections.keys import FileKeyProvider

@@ -15,7 +15,7 @@ def bench_observe_many_4096_rows_durable(comparison: Comparison, scale: Scale, r
         rows = observations(scale.peer_count, 0, RECORDS_PER_FRAME_MAX)
         peers.observe_many(rows)
         with recorded_writes() as writes:
-            assert peers.observe_many(rows) == RECORDS_PER_FRAME_MAX
+            assert peers.observe_many(rows).durable
         frame = b"".join(writes)
         comparison.run(
             lambda: peers.observe_many(rows),

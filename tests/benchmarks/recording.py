@@ -20,7 +20,7 @@ import pytest
 import rap_journal.checkpoints
 import rap_journal.sealed_store
 from rap_journal.frames import Frame, FrameCodec
-from rap_journal.os_filesystem import OsFile
+from rap_journal.os_files import OsFile
 
 RAW_FILE_BYTES = 8 << 20
 

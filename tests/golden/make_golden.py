@@ -22,7 +22,7 @@ from rap_journal.checkpoints import Anchor, ClassContent
 from rap_journal.filesystem import Directory
 from rap_journal.fold_sets import FoldSet
 from rap_journal.inventory import take_inventory
-from rap_journal.journal import Journal, Setup, write_checkpoint_set
+from rap_journal.journal import Journal, write_checkpoint_set
 from rap_journal.ledger import keep_in_ledger
 from rap_journal.markers import Marker, MarkerKind, ProviderKind
 from rap_journal.os_filesystem import OsFileSystem
@@ -31,6 +31,7 @@ from rap_journal.records import Category, Record
 from rap_journal.sealed_store import store_document
 from rap_journal.sealing import Purpose
 from rap_journal.testing import ManualClock, SeededRandomness
+from rap_journal.unlocking import Setup
 from rap_journal.values import ClassSpec, Durability
 from rap_journal.verify import JournalShape, verify_journal
 from rap_journal.verify_report import VerifyReport

@@ -33,6 +33,15 @@ class MortalFileSystem:
         """As the inner one does."""
         return self.wrap(self._inner.open_root(path, create=create))
 
+    def write_file(self, path: str, data: bytes) -> None:
+        """As the inner one does, or not at all."""
+        self.live("create")
+        self._inner.write_file(path, data)
+
+    def read_file(self, path: str, size_max: int) -> bytes:
+        """As the inner one does."""
+        return self._inner.read_file(path, size_max)
+
     def bury(self) -> None:
         """Close what the dead process left open, as the kernel does."""
         for handle in self._handles:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rap_journal.filesystem import Directory
 from rap_journal.format import FRAME_CHECKED_BYTES, FRAME_HEADER_BYTES
@@ -111,7 +111,7 @@ def make_segment(
     return Made(header, data, offsets, chain)
 
 
-def make_chain(counts: Sequence[int], **settings: str) -> list[Made]:
+def make_chain(counts: Sequence[int], **settings: Any) -> list[Made]:
     """Closed segments that follow on each other, with so many frames of one record each."""
     made: list[Made] = []
     for index, count in enumerate(counts):

@@ -9,7 +9,6 @@ import pytest
 
 from rap_journal.errors import MisuseError, NoSpace, OutcomeUnknown, Poisoned, StateStoreError
 from rap_journal.layout import SPARE, WITNESS
-from rap_journal.limits import FRAME_BYTES_MAX, RECORDS_PER_FRAME_MAX
 from rap_journal.records import Record
 from rap_journal.testing import MemoryFileSystem, SeededRandomness
 from rap_journal.witness import open_slot, read_witness
@@ -21,10 +20,12 @@ from tests.journal.workbench import (
     TRUST,
     Opened,
     create_journal,
+    fill_up,
     open_journal,
     record_of,
     segments_in,
     tree,
+    write_until_full,
 )
 
 SEGMENT = "*/0*-0*"
@@ -240,48 +241,6 @@ def test_flushing_does_not_wait_for_those_who_come_after_it(opened: Opened) -> N
     coming[0] = False
 
 
-# Observations that ride along
-
-
-def test_observations_ride_in_a_frame_that_is_written_anyway_but_never_in_a_strict_one(opened: Opened) -> None:
-    opened.ledger.riding += [record_of(PEERS, ["riding", 1])]
-    opened.append(IDENTITY, ["strict"])
-    opened.append(HEALTH, ["health"])
-    assert opened.ledger.frames == [(1,), (2, 3)]
-    assert opened.ledger.bodies() == [["strict"], ["health"], ["riding", 1]]
-
-
-def test_flushing_writes_observations_that_no_frame_carried(opened: Opened) -> None:
-    opened.ledger.riding += [record_of(PEERS, [number], rows=RECORDS_PER_FRAME_MAX) for number in range(3)]
-    opened.journal.flush()
-    assert opened.ledger.frames == [(1,), (4097,), (8193,)]
-    opened.journal.flush()
-    assert opened.journal.frames_written == 3
-
-
-def test_observations_that_would_make_the_frame_too_large_wait_for_the_next(opened: Opened) -> None:
-    third = bytes(FRAME_BYTES_MAX // 3)
-    opened.ledger.riding += [record_of(PEERS, [number, third]) for number in range(4)]
-    opened.append(HEALTH, ["health"])
-    assert opened.ledger.frames == [(1, 2, 3)]
-    assert [record.body[0] for record in opened.ledger.riding] == [2, 3]
-    opened.journal.flush()
-    assert [body[0] for body in opened.ledger.bodies()] == ["health", 0, 1, 2, 3]
-    assert not opened.journal.is_poisoned
-
-
-def test_a_full_batch_of_heavy_trace_ids_still_fits_its_frame(opened: Opened) -> None:
-    noise = SeededRandomness("trace")
-    texts = ["".join(chr(0x4E00 + value) for value in noise(64)) for _ in range(3000)]
-    calls = [
-        opened.submit(HEALTH, [n], trace_id=text, actor=text[::-1], causes=tuple(range(2**60, 2**60 + 20)))
-        for n, text in enumerate(texts)
-    ]
-    opened.journal.flush()
-    assert calls[-1].last_lsn == 3000
-    assert not opened.journal.is_poisoned
-
-
 # Failures
 
 
@@ -483,21 +442,6 @@ def test_a_witness_that_cannot_be_written_when_idle_poisons_with_a_documented_er
 # No room
 
 
-def fill_up(filesystem: MemoryFileSystem) -> None:
-    """Let the disk be full from now on."""
-    filesystem.capacity_bytes = filesystem.used_bytes
-
-
-def write_until_full(opened: Opened, spec: Any = PEERS) -> int:
-    """Append ordinary records until there is no space; returns how many there were."""
-    for count in range(1000):
-        try:
-            opened.append(spec, ["filling", count, bytes(range(200))])
-        except NoSpace:
-            return count
-    raise AssertionError("the disk never filled up")
-
-
 def test_a_record_without_room_changes_nothing_and_writing_resumes_with_space(
     filesystem: MemoryFileSystem, opened: Opened
 ) -> None:
@@ -528,43 +472,6 @@ def test_strict_and_sync_records_are_written_on_a_full_disk_where_caches_are_not
         with pytest.raises(NoSpace):
             opened.append(PEERS, ["refused", bytes(range(200))])
     assert open_journal(filesystem.crash()).ledger.state == opened.ledger.state
-
-
-def test_observations_that_ride_along_never_use_the_reserve_nor_keep_a_privileged_record_out(
-    filesystem: MemoryFileSystem, opened: Opened
-) -> None:
-    opened.append(PEERS, ["first"])
-    fill_up(filesystem)
-    write_until_full(opened)
-    riding = [record_of(PEERS, ["riding", number, bytes(range(200))]) for number in range(20)]
-    opened.ledger.riding += riding
-    opened.append(HEALTH, ["degraded"])
-    assert opened.ledger.riding == riding, "they were given back in their order"
-    assert opened.ledger.bodies()[-1] == ["degraded"]
-    filesystem.capacity_bytes = None
-    opened.append(HEALTH, ["well"])
-    assert [body[:2] for body in opened.ledger.bodies()[-20:]] == [["riding", number] for number in range(20)]
-
-
-def test_a_cache_record_in_the_same_frame_is_refused_and_the_privileged_one_written_when_space_is_short(
-    filesystem: MemoryFileSystem, opened: Opened
-) -> None:
-    opened.append(PEERS, ["first"])
-    fill_up(filesystem)
-    write_until_full(opened)
-    cache = opened.submit(PEERS, ["cache", bytes(range(200))])
-    urgent = opened.submit(HEALTH, ["urgent"])
-    opened.journal.wait(urgent)
-    with pytest.raises(NoSpace):
-        opened.journal.wait(cache)
-    assert opened.ledger.bodies()[-1] == ["urgent"]
-
-
-def test_with_room_a_cache_record_and_a_privileged_one_share_a_frame(opened: Opened) -> None:
-    cache = opened.submit(PEERS, ["cache"])
-    urgent = opened.submit(HEALTH, ["urgent"])
-    opened.journal.wait(urgent)
-    assert (cache.last_lsn, urgent.last_lsn, opened.journal.frames_written) == (1, 2, 1)
 
 
 def test_flushing_says_that_something_had_no_room_after_it_tried_everything(filesystem: MemoryFileSystem, opened: Opened) -> None:

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from rap_journal import batches, committer
+from rap_journal import batches, committer, frame_assembly
 from rap_journal.batches import Ticket
 from rap_journal.errors import MisuseError, OutcomeUnknown, Poisoned
 from rap_journal.records import Record
 from rap_journal.testing import MemoryFileSystem
 from tests.journal.workbench import HEALTH, IDENTITY, Opened, create_journal, open_journal
 
-FILES = (committer.__file__, batches.__file__)
+FILES = (committer.__file__, frame_assembly.__file__, batches.__file__)
 PATIENCE_S = 20
 """How long a test waits for a thread before it fails; no test waits that long when all is well."""
 
@@ -148,3 +148,25 @@ def test_an_interrupt_at_any_line_of_a_call_leaves_nobody_waiting(what: str, cap
         sys.stdout.write(f"\n{what}: interrupted at each of {at - 1} lines\n")
     assert error is None and at > 20
     settle(it)
+
+
+def test_an_interrupt_that_comes_before_the_failure_was_noted_is_named_to_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: say KeyboardInterrupt whatever it was."""
+    it = scene()
+
+    class Stop(BaseException):
+        """Another interrupt than that of the keyboard, such as a signal handler raises."""
+
+    def stopped(turn: object, error: BaseException | None) -> None:
+        if error is not None:
+            raise Stop
+
+    # The line that keeps the error is where this one strikes.
+    monkeypatch.setattr(committer._Turn, "error", property(lambda turn: None, stopped), raising=False)
+    monkeypatch.setattr(it.opened.ledger, "apply", lambda records: 1 // 0)
+    with pytest.raises(Stop) as caught:
+        it.opened.journal.wait(it.tickets[0])
+    assert isinstance(caught.value.__context__, ZeroDivisionError)
+    error = it.tickets[0].batch.error
+    assert isinstance(error, OutcomeUnknown) and "(Stop)" in str(error)
+    assert it.opened.journal.is_poisoned

@@ -15,8 +15,10 @@ def test_what_is_more_or_less_than_one_component_is_no_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "...", ".join-lab", "checkpoint-0000000000000000", "-", " ", "ä"])
-def test_one_component_is_a_name_whatever_it_is_made_of(name: str) -> None:
+def test_one_component_is_a_name_whatever_it_is_made_of(name: str, root: Directory) -> None:
     check_name(name)
+    root.create(name).close()
+    assert name in root.names()
 
 
 def test_a_bad_name_is_shown_escaped_and_short() -> None:

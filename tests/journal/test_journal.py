@@ -14,13 +14,10 @@ from rap_journal.errors import (
     DamageError,
     FailClosed,
     FormatTooNew,
-    KeyLost,
-    KeyTampered,
-    KeyUnavailable,
     UnsafeFile,
 )
 from rap_journal.filesystem import FileSystem
-from rap_journal.journal import Journal, Setup
+from rap_journal.journal import Journal
 from rap_journal.layout import MARKER, WITNESS
 from rap_journal.markers import Marker, MarkerKind, ProviderKind
 from rap_journal.os_filesystem import OsFileSystem
@@ -29,8 +26,8 @@ from rap_journal.sealing import SealBroken
 from rap_journal.segments import decode_segment_header
 from rap_journal.testing import MemoryFileSystem, SeededRandomness, SimulatedCrash
 from rap_journal.testing.memory_handles import MemoryDirectory
+from rap_journal.unlocking import Setup
 from rap_journal.witness import read_witness
-from tests.journal.segment_kit import flip
 from tests.journal.test_recovery import content, forge_frame, journal_of, opened_from, without
 from tests.journal.test_segments import resealed
 from tests.journal.workbench import (
@@ -42,7 +39,6 @@ from tests.journal.workbench import (
     SPECS,
     STORE_ID,
     TRUST,
-    FixedProvider,
     Ledger,
     create_journal,
     new_journal,
@@ -322,15 +318,6 @@ def test_what_cannot_be_opened_is_refused_changes_nothing_and_leaves_no_handle_o
     assert tree(filesystem) == before
 
 
-def test_a_marker_of_another_journal_does_not_open_this_one() -> None:
-    other = MemoryFileSystem()
-    create_journal(other, journal_id=b"another-journal.")
-    files = journal_of([(IDENTITY, "i1")]) | {MARKER: tree(other)[MARKER]}
-    with pytest.raises(KeyTampered) as caught:
-        open_journal(plant(files))
-    assert caught.value.reason == "foreign_key"
-
-
 def test_a_witness_of_another_journal_is_refused() -> None:
     other = MemoryFileSystem()
     create_journal(other, journal_id=b"another-journal.")
@@ -348,30 +335,6 @@ def test_a_witness_that_was_tampered_with_is_refused() -> None:
         data[base + 4080 : base + 4096] = hashlib.sha256(data[base : base + 4080]).digest()[:16]
     with pytest.raises(SealBroken):
         open_journal(plant(files | {WITNESS: bytes(data)}))
-
-
-@pytest.mark.parametrize(
-    ("provider", "error", "reason"),
-    [
-        (FixedProvider(b"x" * 32), KeyUnavailable, "wrong_key"),
-        (FixedProvider(failure=KeyUnavailable("the token is not plugged in", reason="later")), KeyUnavailable, "later"),
-        (FixedProvider(failure=KeyLost("the token is gone", reason="lost")), KeyLost, "lost"),
-    ],
-    ids=["wrong", "later", "lost"],
-)
-def test_without_the_key_nothing_opens(provider: FixedProvider, error: type[Exception], reason: str) -> None:
-    filesystem = plant(journal_of([(IDENTITY, "i1")]))
-    with pytest.raises(error) as caught:
-        open_journal(filesystem, setup=setup_of(provider=provider))
-    assert getattr(caught.value, "reason", None) == reason
-
-
-@pytest.mark.parametrize("folder", ["identity", "trust"])
-def test_either_copy_of_the_key_file_opens_the_journal(folder: str) -> None:
-    files = journal_of([(IDENTITY, "i1")])
-    name = f"{folder}/keys-00000001"
-    _filesystem, opened = opened_from(files | {name: flip(content(files, name), 70)})
-    assert opened.ledger.bodies() == [["i1"]]
 
 
 @pytest.mark.parametrize("name", ["names", "read", "open"])

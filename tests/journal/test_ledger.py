@@ -9,13 +9,13 @@ import pytest
 from rap_journal import ledger
 from rap_journal.errors import DamageError
 from rap_journal.inventory import take_inventory
-from rap_journal.journal import unlock
 from rap_journal.layout import JOURNAL, checkpoint_name, ledger_name, parse_ledger_name
 from rap_journal.ledger import LedgerSpan, keep_in_ledger, list_ledger, read_ledger
 from rap_journal.reader import JournalReader
 from rap_journal.records import Category, Record
 from rap_journal.sealing import SealBroken
 from rap_journal.testing import MemoryFileSystem, SeededRandomness, SimulatedCrash
+from rap_journal.unlocking import unlock
 from rap_journal.verify import verify_journal
 from rap_journal.verify_report import Severity
 from tests.journal.sound_journal import KEYS, SHAPE

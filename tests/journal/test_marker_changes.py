@@ -3,6 +3,7 @@
 
 import errno
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -169,7 +170,7 @@ def test_what_was_sealed_before_a_rotation_stays_readable() -> None:
     filesystem, opened = new_journal()
     opened.append(TRUST, "first")
     journal = opened.journal
-    arguments = {"journal_id": JOURNAL_ID, "keys": journal.keys.ring}
+    arguments: dict[str, Any] = {"journal_id": JOURNAL_ID, "keys": journal.keys.ring}
     old = store_document(journal.folders, PEERS, b"old", randomness=SeededRandomness("d"), **arguments)
     journal.rotate_data_key()
     new = store_document(journal.folders, PEERS, b"new", randomness=SeededRandomness("e"), **arguments)
@@ -182,7 +183,7 @@ def test_what_was_sealed_before_a_rotation_stays_readable() -> None:
     assert again.ledger.bodies() == ["first", "second", "third"]
     assert again.journal.report.is_clean
     ring = again.journal.keys.ring
-    assert (ring.generations, ring.current) == ({1, 2}, 2)
+    assert (ring.generations, ring.current) == (frozenset({1, 2}), 2)
     for file_id, content in ((old, b"old"), (new, b"new")):
         assert load_document(again.journal.folders, PEERS, file_id, journal_id=JOURNAL_ID, keys=ring) == content
 

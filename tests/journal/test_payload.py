@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rap_journal.deterministic_cbor import decode
+from rap_journal.deterministic_cbor import decode, encode
 from rap_journal.errors import DamageError
 from rap_journal.payload import StrictHead, StrictHeads, decode_payload, encode_payload
 from rap_journal.records import Record, StrictLink
@@ -57,7 +57,8 @@ def test_records_read_back_with_dense_lsns_and_times_relative_to_the_first(given
 
 @given(st.lists(records, min_size=1, max_size=6))
 def test_a_payload_is_deterministic_cbor(given: list[Record]) -> None:
-    decode(encode_payload(given), size_max=1 << 22)
+    payload = encode_payload(given)
+    assert encode(decode(payload, size_max=1 << 22)) == payload
 
 
 def test_a_record_of_many_rows_takes_that_many_lsns() -> None:

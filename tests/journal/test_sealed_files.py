@@ -131,7 +131,7 @@ def test_a_file_that_was_renamed_does_not_unseal() -> None:
 @pytest.mark.parametrize("body", [b"no zlib stream", zlib.compress(bytes(100)) + b"more", zlib.compress(bytes(100))[:-1]])
 def test_a_sealed_body_that_is_not_exactly_one_stream_is_refused(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(sealed_files.zlib, "compress", lambda _content, _level: body)
+        patched.setattr("rap_journal.sealed_files.zlib.compress", lambda _content, _level: body)
         data = encode(bytes(100))
     assert decode(data).header.flags == 1
     with pytest.raises(SealBroken):

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from rap_journal.batches import Ticket
 from rap_journal.checkpoints import Anchor, ClassContent
-from rap_journal.errors import KeyLost, KeyUnavailable
+from rap_journal.errors import KeyLost, KeyUnavailable, NoSpace
 from rap_journal.filesystem import Directory, FileSystem, read_whole
 from rap_journal.fold_sets import FoldSet
 from rap_journal.inventory import take_inventory
-from rap_journal.journal import Journal, Setup, load_base, write_checkpoint_set
+from rap_journal.journal import Journal, load_base, write_checkpoint_set
 from rap_journal.layout import JOURNAL, SPARE, parse_segment_name
 from rap_journal.limits import SEGMENT_BYTES_MAX
 from rap_journal.markers import Marker, MarkerKind, ProviderKind
@@ -18,6 +18,7 @@ from rap_journal.payload import StrictHeads
 from rap_journal.reader import JournalReader
 from rap_journal.records import Record
 from rap_journal.testing import MemoryFileSystem, SeededRandomness, SimulatedCrash
+from rap_journal.unlocking import Setup
 from rap_journal.values import ClassSpec, Durability
 from rap_journal.walk import Walk, records_of
 from rap_journal.witness import read_witness
@@ -259,3 +260,18 @@ def segments_in(files: Mapping[str, bytes | None]) -> list[str]:
 
 def without_spare(files: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
     return {name: content for name, content in files.items() if name != f"{JOURNAL}/{SPARE}"}
+
+
+def fill_up(filesystem: MemoryFileSystem) -> None:
+    """Let the disk be full from now on."""
+    filesystem.capacity_bytes = filesystem.used_bytes
+
+
+def write_until_full(opened: Opened, spec: Any = PEERS) -> int:
+    """Append ordinary records until there is no space; returns how many there were."""
+    for count in range(1000):
+        try:
+            opened.append(spec, ["filling", count, bytes(range(200))])
+        except NoSpace:
+            return count
+    raise AssertionError("the disk never filled up")

@@ -38,7 +38,8 @@ LIST = Path(__file__).with_name("checks.txt")
 NO_CHECKS = {"MisuseError", "ValueError"}
 """What is raised because of the caller or as a step on the way, and is no verdict on a document."""
 
-OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore:Module already imported")
+OPTIONS = ("-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore:Module already imported")
+"""Where this project is installed, its plugin makes pytest rewrite the assertions of all of its modules, and load them past any finder."""
 
 
 class Check(NamedTuple):
@@ -194,7 +195,9 @@ def _run_in_child(removed: Check, tests: Sequence[str], writing: int) -> None:
         plugin = _FirstFailure()
         with redirect_stdout(io.StringIO()) as out, redirect_stderr(out):
             code = pytest.main([*OPTIONS, *tests], plugins=[plugin])
-        if plugin.failed:
+        if not isinstance(getattr(sys.modules.get(removed.module), "__loader__", None), _Loader):
+            answer = "broken: the tests ran with another source of the module, or without it"
+        elif plugin.failed:
             answer = f"failed {plugin.failed}"
         elif code == 0 and plugin.ran:
             answer = "passed "

@@ -1,4 +1,4 @@
-"""The README's table of errors is the errors there are: every public one, with its action and exit code."""
+"""The table of errors in projections/README.md is the errors there are: every public one, with its action and exit code."""
 
 import importlib
 import re
@@ -29,7 +29,7 @@ def table_row(error: type[StateStoreError]) -> str:
 
 
 def test_the_readme_lists_every_error_with_its_action_and_exit_code() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "projections" / "README.md").read_text(encoding="utf-8")
     listed = {row["name"]: (row["action"], int(row["exit_code"])) for row in ROW.finditer(readme)}
     errors = all_errors()
     wrong = [name for name, error in errors.items() if listed.get(name) != (error.action, error.exit_code)]

@@ -1,4 +1,4 @@
-"""The reading order in the README is the import order: a file imports only files that stand above it."""
+"""The reading order in a package's README is the import order: a file imports only files that stand above it."""
 
 import ast
 import re
@@ -14,9 +14,9 @@ ITEM = re.compile(r"^\d+\. `(?P<file>[\w/]+\.py)`: \S")
 
 
 def reading_order(package: str) -> list[str]:
-    """Paths relative to the checkout, as the README lists them for `package`."""
+    """Paths relative to the checkout, as the README of `package` lists them."""
     folder, listed, inside = f"{FOLDERS[package]}/{package}", [], False
-    for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines():
+    for line in (ROOT / FOLDERS[package] / "README.md").read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
             heading = HEADING.match(line)
             inside = heading is not None and heading["folder"] == folder
@@ -63,7 +63,7 @@ def test_the_reading_order_lists_every_file_once(package: str) -> None:
     listed, present = reading_order(package), {relative(path) for path in python_files(package)}
     order = "\n".join(f"{number}. {list_item(path)}" for number, path in enumerate(suggested_order(package), 1))
     assert sorted(listed) == sorted(present), (
-        f"README lists for {package} what is not there: {sorted(set(listed) - present)}; "
+        f"{FOLDERS[package]}/README.md lists what is not there: {sorted(set(listed) - present)}; "
         f"lacks: {sorted(present - set(listed))}. A list that passes:\n{order}"
     )
 

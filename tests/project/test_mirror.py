@@ -17,6 +17,7 @@ from tests.project.source_files import FOLDERS, ROOT, package_folder, python_fil
 
 EXCEPTIONS: dict[str, str] = {
     "projections/rap_projections/key_providers/anchors.py": "The contract of all anchors is tests/contracts/test_anchor.py.",
+    "tools/rap_tools/__main__.py": "It calls main and nothing else: tests/tools/test_main.py starts it.",
     "projections/rap_projections/testing/memory_anchor.py": "It keeps the contract in tests/contracts/test_anchor.py.",
 }
 """Modules without a test file of their own, and why."""

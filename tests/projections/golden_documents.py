@@ -228,7 +228,7 @@ def _bad_bundles() -> list[Golden]:
     forgotten = new_fabric()
     forgotten.revoke_key("peers")
     chain = ("bundle-1", "bundle-2-revokes-a-key")
-    pinned = {"call": "bootstrap", "trust": ()}
+    pinned: dict[str, Any] = {"call": "bootstrap", "trust": ()}
 
     def following(name: str, data: bytes, rule: str, reason: str, trust: tuple[str, ...] = ("bundle-1",)) -> Golden:
         return refused_case(name, data, rule, reason, trust=trust, call="next-bundle")
@@ -296,7 +296,7 @@ def page_with(blocks: dict[str, str], page: str) -> str:
     """The page with each block in its place."""
     for name, text in blocks.items():
         pattern = re.compile(rf"(<!-- golden: {name} -->\n```[a-z-]+\n).*?(?=```)", re.DOTALL)
-        page, count = pattern.subn(lambda match, text=text: match[1] + text, page)
+        page, count = pattern.subn(lambda match, text=text: match[1] + text, page)  # type: ignore[misc]  # bound per round
         assert count == 1, f"the page has {count} places for {name}"
     return page
 

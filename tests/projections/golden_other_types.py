@@ -57,7 +57,8 @@ def _increments() -> list[Golden]:
     payload = payload_of(good, DocumentType.INCREMENT)
     says: Increment = read_increment(payload, Scope.PEERS)
     short = {label: value for label, value in decode(payload).items() if label != 9}
-    both = _changed(fabric, good, removed=(says.changed[0][0],))
+    first: Any = says.changed[0]
+    both = _changed(fabric, good, removed=(first[0],))
 
     def signed(**options: Any) -> bytes:
         return fabric.sign("increment", "peers", payload, **options)

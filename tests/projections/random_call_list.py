@@ -137,5 +137,5 @@ CALLS: dict[str, Call] = {
     "workload.config": lambda it: workload(it).config(),
     "workload.report": report_of_workload,
     "workload.secret": lambda it: workload(it).secret(it.text("secret:db", "secret:db", "secret:other")),
-    "workload.wait_config": lambda it: workload(it).wait_config(after=it.absurd(), timeout_s=0),
+    "workload.wait_config": lambda it: workload(it).wait_config(after=workload(it).config(), timeout_s=0),
 }  # fmt: skip

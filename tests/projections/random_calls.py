@@ -33,7 +33,7 @@ from tests.projections.store_kit import CLUSTER
 LIMITS = Policy(
     segment_bytes_max=64 * 1024, peers_max=6, routes_max=5, alternatives_max=2, hints_max=4, hint_bytes_max=64, telemetry_bytes_max=2000,
     failures_per_peer_max=3, previous_snapshots_max=2, refusal_interval_s=30, observation_age_s_max=600, route_age_s_max=300,
-    pending_age_s_max=200, quarantine_bytes_max=1000,
+    pending_age_s_max=200, quarantine_bytes_max=1000, checkpoint_interval_events=150,
 )  # fmt: skip
 
 ABSURD: tuple[Any, ...] = (

@@ -18,7 +18,10 @@ from rap_journal.markers import read_marker
 from rap_journal.records import Record
 from rap_journal.testing import MemoryFileSystem, SeededRandomness, SimulatedCrash, Survival
 from rap_journal.walk import Walk
-from rap_projections import ClusterState
+from rap_projections import ClusterState, NodeStore
+from rap_projections.event_kinds import Event
+from rap_projections.health_events import PartitionFlagged
+from rap_projections.journaled_state import JournaledState
 from rap_projections.policy import Policy
 from rap_projections.testing import Fabric, MemoryStore, memory_store
 from rap_projections.testing.memory_store import ROOT
@@ -186,3 +189,24 @@ def _walk(directory: Directory, path: str) -> Iterator[tuple[str, bytes]]:
         elif status is not None:
             with directory.open(name) as file:
                 yield inner, file.read_at(0, status.size)
+
+
+def stopped(it: Ready) -> MemoryFileSystem:
+    """The disk of the store, closed in order."""
+    it.kit.store.close()
+    it.kit.filesystem = it.kit.filesystem.kill()
+    return it.kit.filesystem
+
+
+def membership(store: NodeStore) -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
+    """Whether the cluster is open, what could not be opened, and what the agent lists."""
+    is_open = CLUSTER in [cluster.id for cluster in store.clusters()]
+    return is_open, tuple(store.unopened), store.agent.view().joined()
+
+
+def core_of(it: Ready) -> JournaledState:
+    return it.cluster._core
+
+
+def flag(name: str, *, on: bool = True) -> tuple[Event, ...]:
+    return (PartitionFlagged(name, on),)

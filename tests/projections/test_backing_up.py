@@ -7,8 +7,10 @@ import pytest
 
 from rap_journal.backup_files import public_recovery_key
 from rap_journal.errors import DamageError, MisuseError
+from rap_journal.sealing import Purpose
 from rap_journal.testing import SimulatedCrash
-from rap_projections.refusals import NotAllowed
+from rap_projections.event_kinds import IDENTITY
+from rap_projections.policy import HIGH_RISK_OPERATIONS, Policy
 from tests.projections.restore_kit import BACKUP, enrolled, restore
 from tests.projections.store_kit import CLUSTER, Ready, furnished, ready
 
@@ -19,8 +21,6 @@ SECRET = b"PRIVATE KEY"
 
 def permitted() -> Ready:
     """A store whose cluster lets private keys be backed up; the operator does, too."""
-    from rap_projections.policy import HIGH_RISK_OPERATIONS, Policy
-
     it = ready(policy=Policy(high_risk_operations=(*HIGH_RISK_OPERATIONS, "back_up_keys")))
     it.fabric.issued_at_s += 60
     it.cluster.activate(it.fabric.policy(high_risk_operations=("back_up_keys",)))
@@ -51,24 +51,12 @@ def test_without_being_asked_no_private_key_goes_along() -> None:
     assert restore(it).cluster(CLUSTER).identity.status().enrollment.value == "lost"
 
 
-def test_private_keys_stay_where_the_policy_does_not_list_it() -> None:
-    """Fails when the gate is not asked for private keys; then nothing may be written either."""
-    it = enrolled()
-    with pytest.raises(NotAllowed):
-        it.kit.store.backup(BACKUP, private_keys=True)
-    with pytest.raises(FileNotFoundError):
-        it.kit.filesystem.read_file(BACKUP, 1)
-
-
 @pytest.mark.parametrize("private_keys", [False, True])
 def test_no_secret_stands_in_a_backup_or_in_what_is_said_of_it(private_keys: bool) -> None:
     it = permitted()
     core = it.cluster._core
     view = it.cluster.view().identity
     assert view.key is not None
-    from rap_journal.sealing import Purpose
-    from rap_projections.event_kinds import IDENTITY
-
     sealed = core.load(IDENTITY, bytes.fromhex(view.key.reference.removeprefix("sealed:")), purpose=Purpose.IDENTITY)
     secrets = [sealed, sealed[20:60], it.kit.keys.key_encryption_key(), core._unlocked.keys.ring._data_key(1)]
     secrets.append(it.kit.store.agent.backup_seed(it.kit.store._folders.store_id))
@@ -86,16 +74,6 @@ def test_a_file_that_is_there_is_never_written_over() -> None:
     with pytest.raises(MisuseError) as caught:
         it.kit.store.backup(BACKUP)
     assert caught.value.reason == "exists"
-
-
-def test_a_damaged_cluster_is_left_out_and_named() -> None:
-    it = enrolled()
-    it.kit.wound("trust-flip")
-    from rap_projections.testing import Fabric
-
-    it.kit.join(Fabric("other"))
-    receipt = it.kit.store.backup(BACKUP)
-    assert (receipt.clusters, receipt.left_out) == (("other",), {CLUSTER: "trust_damaged"})
 
 
 def test_where_nothing_is_sound_nothing_is_written() -> None:

@@ -224,7 +224,7 @@ def test_revoked_bundle_is_refused() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"generation": 1}, {"generation": 2, "minimum_version": 4}])
-def test_generation_and_minimum_never_fall(fields: dict[str, int]) -> None:
+def test_generation_and_minimum_never_fall(fields: dict[str, Any]) -> None:
     """Mutation: drop the comparison of the scopes."""
     fabric = Fabric(CLUSTER)
     rules = tuple(rule._replace(generation=2, minimum_version=5) for rule in fabric.draft.scopes)

@@ -24,8 +24,9 @@ def depth_of(value: object) -> int:
 
 @given(VALUES)
 def test_any_deterministic_value_is_passed_over_exactly(value: object) -> None:
-    items = CborItems(encode(value))
+    items = CborItems(encode(value) + encode(b"what follows"))
     items.skip()
+    assert items.byte_string() == b"what follows"
     items.end()
 
 

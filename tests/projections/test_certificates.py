@@ -349,7 +349,7 @@ def test_what_is_revoked_anywhere_on_the_path_is_refused(whose: str, by: str) ->
     middle = fabric.intermediate("middle", authority=top)
     peer = fabric.peer("node-17", authorities=[middle])
     assert verify_path(peer.chain, fabric.trust()).leaf.node_id == "node-17"
-    owner = {"node": peer, "middle": middle, "top": top}[whose]
+    owner: PeerIdentity | CertificateAuthority = peer if whose == "node" else {"middle": middle, "top": top}[whose]
     if by == "kid":
         revoke(fabric, RevocationKind.KID, key_digest(owner))
     else:

@@ -227,3 +227,30 @@ def test_equivocations_keep_a_bounded_number_of_proofs() -> None:
     assert len(kept) == 8
     proofs = [record for record in written(it) if record.kind == 36]
     assert len(proofs) == 8
+
+
+def test_expiring_sums_up_how_the_workloads_fare() -> None:
+    it = furnished()
+    it.cluster.expire()
+    it.cluster.flush()
+    before = it.cluster.view()
+    assert before.health.services is not None and before.health.services[:4] == (1, 0, 0, 1)
+    assert not it.cluster.expire().changed
+    it.cluster.services.report("svc-a", state="failed")
+    it.cluster.expire()
+    it.cluster.flush()
+    after = it.cluster.view()
+    assert after.health.services is not None and after.health.services[:4] == (0, 1, 0, 1)
+
+
+def test_a_policy_that_keeps_less_gives_up_previous_documents_without_waiting_for_the_next() -> None:
+    it = ready()
+    for number in range(4):
+        it.cluster.activate(it.fabric.peers([f"node-{number}"]))
+    kept = it.cluster.snapshots.scope("peers").previous
+    assert len(kept) == 3
+    it.kit.store.close()
+    it.kit._policy = Policy(previous_snapshots_max=1)
+    store = it.kit.open()
+    store.cluster("lab").expire()
+    assert store.cluster("lab").snapshots.scope("peers").previous == kept[:1]

@@ -52,5 +52,10 @@ def test_what_was_not_decided_is_not_counted() -> None:
     with pytest.raises(NoSpace):
         context.coalesce("x", "key", refused)
     seen: list[int] = []
-    context.coalesce("x", "key", lambda now, times: seen.append(times) or ())
+
+    def counted(now: object, times: int) -> tuple[()]:
+        seen.append(times)
+        return ()
+
+    context.coalesce("x", "key", counted)
     assert seen == [1]

@@ -224,8 +224,10 @@ def test_identity_and_trust_without_a_checkpoint_fail_closed_until_they_are_rese
         assert it.cluster.status()["fail_closed"] == f"{class_name}_damaged"
         it.kit.store.close()
     it.kit.open()
-    pinned = {"bundle": it.fabric.bootstrap, "expect": it.fabric.fingerprint} if class_name == "trust" else {}
-    it.cluster.reset(class_name, **pinned)
+    if class_name == "trust":
+        it.cluster.reset(class_name, bundle=it.fabric.bootstrap, expect=it.fabric.fingerprint)
+    else:
+        it.cluster.reset(class_name)
     assert it.cluster.status()["fail_closed"] is None
     it.kit.kill()
     assert it.cluster.status()["fail_closed"] is None and it.cluster.recovery.is_clean

@@ -76,6 +76,7 @@ def test_the_kids_of_those_who_signed_are_given_sorted(fabric: Fabric) -> None:
 
 
 def test_who_is_named_and_did_not_sign_is_no_signer(fabric: Fabric) -> None:
+    """Mutation: drop the call of `check_signatures` in `authenticate`."""
     with pytest.raises(BadSignature):
         authenticate(snapshot(tampered(fabric.peers(["a"]))), fabric.trust())
 

@@ -17,7 +17,8 @@ from rap_projections.refusals import RULES, BadSchema, RefusedError
 from rap_projections.signed_document import FORMS, open_document
 from tests.conftest import Tally
 from tests.projections.documents_support import CERTIFICATE_REASONS
-from tests.projections.golden_documents import PAGE, Golden, golden_cases, page_blocks, page_with
+from tests.projections.golden_case import Golden
+from tests.projections.golden_documents import PAGE, golden_cases, page_blocks, page_with
 
 TEXT = PAGE.read_text()
 CDDL = "".join(re.findall(r"```cddl\n(.*?)```", TEXT, re.DOTALL))
@@ -79,7 +80,7 @@ def field_of(case: Golden) -> Field[Any]:
 def mutations(value: Any) -> list[Any]:
     """The value with one thing changed, each place in turn: other types, borders, something more and something less."""
     if isinstance(value, dict):
-        inner = [value | {key: changed} for key, item in value.items() for changed in mutations(item)]
+        inner: list[Any] = [value | {key: changed} for key, item in value.items() for changed in mutations(item)]
         return [*inner, {key: value[key] for key in list(value)[:-1]}, value | {23: 0}, [], 0]
     if isinstance(value, list):
         inner = [[*value[:at], changed, *value[at + 1 :]] for at, item in enumerate(value[:2]) for changed in mutations(item)]
@@ -180,7 +181,10 @@ def test_a_second_cddl_tool_takes_the_payload(case: Golden) -> None:
     """All but the bundle's: the tool cannot choose between arrays within arrays."""
     pycddl = pytest.importorskip("pycddl", reason="pycddl is not installed")
     schema = pycddl.Schema(f"start = {rule_of(case)}\n{CDDL}")
-    schema.validate_cbor(open_document(case.data, type_of(case)).envelope.payload)
+    payload = open_document(case.data, type_of(case)).envelope.payload
+    schema.validate_cbor(payload)
+    with pytest.raises(pycddl.ValidationError):
+        schema.validate_cbor(encode(decode(payload, size_max=len(payload)) | {23: "a field that is not there"}))
 
 
 @pytest.mark.parametrize("case", ONE_PER_RULE, ids=lambda case: case.name)

@@ -149,7 +149,7 @@ def _quarantine_of(it: Ready, count: int, size: int) -> None:
         piece = Piece(journal_id, number + 1, 1, 512, 0, 2, SeededRandomness(number)(size))
         keep(folders.quarantine, folders.temporary, piece, 1 << 30)
         event = RecoveryDone(number + 1, 512, 0, size, "torn_or_rotten", "short_frame", "cut", "none", bytes(32))
-        it.cluster._context.execute("test", lambda now, event=event: (event,), durable=True)
+        it.cluster._context.execute("test", lambda now, event=event: (event,), durable=True)  # type: ignore[misc]  # bound per round
 
 
 def test_on_a_full_disk_a_checkpoint_makes_its_own_room() -> None:

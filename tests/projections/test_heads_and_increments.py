@@ -2,7 +2,7 @@
 
 import pytest
 
-from rap_projections.documents import Scope, Version
+from rap_projections.documents import PeerEntry, Scope, Version
 from rap_projections.refusals import Equivocation, Expired, HeadMismatch, HeadRequired, Revoked, Rollback, WrongBase, WrongScope
 from rap_projections.snapshot_decisions import INCREMENTS_MAX
 from rap_projections.testing import Fabric, memory_store
@@ -57,7 +57,8 @@ def test_a_chain_of_increments_survives_crash_and_checkpoint() -> None:
     assert peers_of(it) == [f"node-{number}" for number in range(6)]
     held = it.cluster.snapshots.scope("peers").active
     assert held is not None and len(held.increments) == 5
-    assert it.cluster._core.shelf.snapshot(held.facts.content_id).body[-1][0] == "node-5"
+    newest = it.cluster._core.shelf.snapshot(held.facts.content_id).body[-1]
+    assert isinstance(newest, PeerEntry) and newest.id == "node-5"
 
 
 def test_a_crash_at_any_operation_leaves_the_base_or_the_result() -> None:

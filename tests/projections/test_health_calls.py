@@ -169,3 +169,10 @@ def test_a_heartbeat_that_was_accepted_is_noted_once(it: Ready) -> None:
     assert noted is not None and noted[:2] == (beat.at_lsn, beat.digest)
     assert it.cluster.health.heartbeat_sent(beat) == UNCHANGED
     assert it.cluster.health.heartbeat_sent(it.cluster.health.heartbeat()) == QUEUED
+
+
+@pytest.mark.parametrize(("given", "shown"), [(0.5, "0.5"), (1001, "1001"), (True, "True"), ("half", "str")])
+def test_pressure_says_which_resource_takes_which_numbers(given: object, shown: str) -> None:
+    message = f"^disk is how full it is in thousandths, a whole number from 0 to 1000, not {shown}. Nothing was changed.$"
+    with pytest.raises(MisuseError, match=message):
+        ready().cluster.health.pressure(disk=given)  # type: ignore[arg-type]  # the slip under test

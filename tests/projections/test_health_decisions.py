@@ -180,6 +180,16 @@ def pay(log: ClassLog, boot_s: int, boot_id: bytes = BOOT) -> tuple[Event, ...]:
     return events
 
 
+def test_whoever_pays_for_the_same_time_twice_has_paid_once() -> None:
+    """Mutation: let the event say what is added. A command and the housekeeper may decide it beside each other."""
+    log = ClassLog(health)
+    twice = [decide_uptime(log.state.view, Now(0, 0, 600 * SECOND, 0), BOOT) for _time in range(2)]
+    log.append(*twice[0])
+    once = log.state.view.uptime
+    log.append(*twice[1])
+    assert (log.state.view.uptime, once.used_s) == (once, 600 + ADVANCE_S)
+
+
 def test_uptime_is_paid_60_seconds_in_advance_and_again_when_that_is_used_up() -> None:
     log = ClassLog(health)
     assert pay(log, 5) == (UptimeDebited(65, BOOT, 65 * SECOND),)
@@ -239,9 +249,10 @@ def test_a_partition_flag_is_set_and_cleared_once() -> None:
 
 def test_a_summary_is_recorded_where_it_changed() -> None:
     log = ClassLog(health)
-    log.append(*decide_services_summary(log.state.view, running=1, failed=0, stopped=0, silent=2))
-    assert decide_services_summary(log.state.view, running=1, failed=0, stopped=0, silent=2) == ()
-    assert decide_services_summary(log.state.view, running=2, failed=0, stopped=0, silent=1) == (ServicesSummarised(2, 0, 0, 1),)
+    assert decide_services_summary(log.state.view, 0, 0, 0, 0) == ()
+    log.append(*decide_services_summary(log.state.view, 1, 0, 0, 2))
+    assert decide_services_summary(log.state.view, 1, 0, 0, 2) == ()
+    assert decide_services_summary(log.state.view, 2, 0, 0, 1) == (ServicesSummarised(2, 0, 0, 1),)
 
 
 def test_the_policy_in_force_is_recorded_when_limits_build_or_signed_policy_change() -> None:

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from rap_journal.errors import Poisoned
-from rap_projections.housekeeper import Housekeeper, tick_one
+from rap_projections.housekeeper import Housekeeper, Housekeeping, tick_one
 
 LONG_S = 3600.0
 
@@ -92,3 +92,40 @@ def test_one_tick_says_whether_anything_waits_still() -> None:
 def test_a_mistake_of_ours_is_not_swallowed() -> None:
     with pytest.raises(ZeroDivisionError):
         tick_one(Waiter(1, ZeroDivisionError()))
+
+
+class Blocked(Waiter):
+    """Takes until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.begun, self.let_go = threading.Event(), threading.Event()
+
+    def tick(self) -> None:
+        self.begun.set()
+        assert self.let_go.wait(30)
+        super().tick()
+
+
+def test_what_takes_long_keeps_nothing_else_waiting_and_is_finished_before_the_end() -> None:
+    """Mutation: tick both on one thread."""
+    slow, prompt = Blocked(), Waiter(2)
+    housekeeping = Housekeeping(prompt=lambda: [prompt], slow=lambda: [slow], background=True)
+    housekeeping.start()
+    housekeeping.wake_upkeep()
+    assert slow.begun.wait(30)
+    housekeeping.wake()
+    assert prompt.done.wait(30)
+    threading.Timer(0.01, slow.let_go.set).start()
+    housekeeping.stop()
+    assert (prompt.ticked, slow.ticked) == (2, 1)
+
+
+def test_without_threads_one_tick_does_both() -> None:
+    slow, prompt = Waiter(1), Waiter(1)
+    housekeeping = Housekeeping(prompt=lambda: [prompt], slow=lambda: [slow], background=False)
+    housekeeping.start()
+    housekeeping.wake()
+    housekeeping.tick()
+    housekeeping.stop()
+    assert (prompt.ticked, slow.ticked) == (1, 1)

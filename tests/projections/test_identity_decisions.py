@@ -166,6 +166,17 @@ def test_confirming_without_a_renewal_changes_nothing_and_too_early_is_refused()
             decide_confirm(at_state(state).state.view, NOW)
 
 
+@pytest.mark.parametrize(("before_end_s", "valid"), [(1, True), (0, False)])
+def test_a_renewed_certificate_is_confirmed_only_before_its_end(before_end_s: int, valid: bool) -> None:
+    """Mutation: drop the check in `decide_confirm`."""
+    view, now = at_state("renewed").state.view, NOW._replace(trusted_s=NEXT.not_after_s - before_end_s)
+    if valid:
+        assert decide_confirm(view, now) == (CertificateConfirmed(NEXT.fingerprint),)
+    else:
+        with pytest.raises(Expired):
+            decide_confirm(view, now)
+
+
 def test_a_revocation_ends_every_step_and_is_recorded_once() -> None:
     """Mutation: drop the call of `_out_of_turn` in `decide_renew`."""
     log = at_state("revoked")

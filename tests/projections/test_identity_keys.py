@@ -20,6 +20,7 @@ from tests.projections.store_kit import Ready, folder
 def test_the_private_key_is_that_of_the_recorded_public_one() -> None:
     it = enrolled()
     key = it.cluster.view().identity.key
+    assert key is not None
     private_key = private_key_of(it.cluster._context, key)
     assert isinstance(private_key.curve, ec.SECP256R1)
     assert key_sha256(private_key.public_key()) == key.key_sha256
@@ -29,6 +30,7 @@ def test_another_private_key_beside_the_right_request_is_damage() -> None:
     """Mutation: without comparing the key."""
     it = requested()
     context, key = it.cluster._context, it.cluster.view().identity.key
+    assert key is not None
     made = make_key(context, "node-17")
     secret, _request = decode_own(
         context.core.load(IDENTITY, bytes.fromhex(made.key.reference.removeprefix(SEALED)), purpose=Purpose.IDENTITY)

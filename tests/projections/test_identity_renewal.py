@@ -17,8 +17,6 @@ from rap_projections.identity_keys import kept_certificate, kept_request, privat
 from rap_projections.identity_status import IdentityState
 from rap_projections.refusals import Expired, NotForThisNode, RefusedError, Revoked, WrongKey
 from tests.projections.identity_kit import (
-    CLUSTER,
-    FOLDER,
     enrolled,
     key_files,
     named_keys,
@@ -28,7 +26,18 @@ from tests.projections.identity_kit import (
     take,
     waiting,
 )
-from tests.projections.store_kit import Ready, crashed_at_every_operation, files, flip_bit, names, ready, write_file, written
+from tests.projections.store_kit import (
+    CLUSTER,
+    FOLDER,
+    Ready,
+    crashed_at_every_operation,
+    files,
+    flip_bit,
+    names,
+    ready,
+    write_file,
+    written,
+)
 
 
 def test_a_renewal_asks_for_a_second_key_and_the_first_stays_in_use() -> None:
@@ -144,7 +153,9 @@ REFUSED: dict[str, tuple[type[RefusedError], Callable[[Ready], bytes]]] = {
 
 
 def first_request(it: Ready) -> bytes:
-    return kept_request(it.cluster._context, it.cluster.view().identity.key)
+    key = it.cluster.view().identity.key
+    assert key is not None
+    return kept_request(it.cluster._context, key)
 
 
 @pytest.mark.parametrize("wrong", REFUSED)

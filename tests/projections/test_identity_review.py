@@ -114,6 +114,7 @@ def test_a_bundle_that_revokes_this_node_is_followed_at_once() -> None:
     it = enrolled()
     receipt = it.cluster.trust.update(revoking(it))
     assert it.cluster.identity.status().state is IdentityState.REVOKED
+    assert receipt.lsn is not None
     (record,) = [record for record in written(it, receipt.lsn) if record.kind == 15]
     assert record.causes == (receipt.lsn,)
 

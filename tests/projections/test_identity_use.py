@@ -192,7 +192,9 @@ def test_the_key_is_in_no_representation_attribute_pickle_copy_log_or_exception(
     it = working()
     signer = it.cluster.identity.signer()
     signer.sign(b"x")
-    key = private_key_of(it.cluster._context, it.cluster.view().identity.key)
+    recorded = it.cluster.view().identity.key
+    assert recorded is not None
+    key = private_key_of(it.cluster._context, recorded)
     secret = key.private_numbers().private_value.to_bytes(32, "big")
     assert secret in key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     for leave in (copy.copy, copy.deepcopy, pickle.dumps):

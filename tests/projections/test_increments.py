@@ -42,7 +42,7 @@ def opened(fabric: Fabric, document: bytes) -> VerifiedIncrement:
 
 def result(fabric: Fabric, base: bytes, increment: bytes, **options: Any) -> VerifiedResult:
     """What `verify_result` makes of an increment of `base`."""
-    options = {"trusted_s": NOW_S, "recipient": NODE} | options
+    options = dict[str, Any](trusted_s=NOW_S, recipient=NODE) | options
     return verify_result(opened(fabric, increment), payload_of(base), fabric.content_id(base), fabric.trust(), **options)
 
 

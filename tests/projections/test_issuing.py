@@ -68,6 +68,9 @@ def test_nothing_is_checked_so_that_what_a_hostile_issuer_could_sign_can_be_sign
     stranger = issuer_key("nowhere", 9, "stranger")
     document = open_document(sign_document(CLAIMS, b"\xff no payload", [stranger]), DocumentType.SNAPSHOT)
     document.verify(document.signatures[0], stranger.public_key)
+    assert (document.signatures[0].kid, document.envelope.payload) == (stranger.kid, b"\xff no payload")
+    with pytest.raises(BadSignature):
+        document.verify(document.signatures[0], issuer_key("nowhere", 9, "another").public_key)
 
 
 def test_the_older_name_of_the_algorithm_can_be_asked_for() -> None:

@@ -41,10 +41,13 @@ def test_a_key_inside_the_root_is_found_there_over_a_link_too(tmp_path: Path) ->
 @pytest.mark.parametrize("path", ["/etc/rap/node.key", "/node.key", "/node-2/key", "/node/../key"])
 def test_a_key_beside_the_root_is_welcome(path: str) -> None:
     require_outside("/node", FileKeyProvider(PurePath(path)))
+    with pytest.raises(MisuseError):
+        require_outside("/", FileKeyProvider(PurePath(path)))
 
 
 def test_a_provider_that_has_no_file_is_never_inside() -> None:
     require_outside("/", MemoryKeyProvider())
+    assert not hasattr(MemoryKeyProvider(), "path"), "one that names a file is looked at"
 
 
 @pytest.mark.parametrize("make", [FileKeyProvider, Tpm2Provider])

@@ -1,5 +1,7 @@
 """Of two floors the higher counts, part by part."""
 
+from typing import Any
+
 import pytest
 
 from rap_journal.errors import DamageError
@@ -49,7 +51,7 @@ def test_nothing_known_changes_nothing() -> None:
         "in doubt",
     ],
 )
-def test_each_part_is_the_higher_one(other: KnownFloors, expected: dict[str, object]) -> None:
+def test_each_part_is_the_higher_one(other: KnownFloors, expected: dict[str, Any]) -> None:
     """Fails, for its part, when the first is taken whatever the other says, and when the other is."""
     assert higher_floors(ONE, other) == ONE._replace(**expected)
 

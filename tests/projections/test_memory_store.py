@@ -1,5 +1,7 @@
 """The store in memory that tests break: the same seed gives the same bytes, and a crash loses what was not synced."""
 
+import threading
+
 from rap_journal.testing import RandomSurvival, SeededRandomness
 from rap_projections.testing import Fabric, memory_store
 from tests.projections.store_kit import CLUSTER, files, ready
@@ -12,10 +14,11 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_does_not() -> None:
 
 
 def test_it_is_empty_at_first_and_runs_no_thread() -> None:
+    before = set(threading.enumerate())
     kit = memory_store()
     assert kit.store.clusters() == ()
     assert kit.store.report()["protection"] == "memory"
-    assert kit.store._housekeeper is None
+    assert set(threading.enumerate()) == before
 
 
 def test_joining_again_gives_the_same_cluster() -> None:

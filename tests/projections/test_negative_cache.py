@@ -38,8 +38,11 @@ def test_what_time_roles_heads_or_the_caller_decide_is_not_remembered(kind: type
 def test_under_another_trust_everything_is_judged_anew() -> None:
     cache = NegativeCache()
     cache.remember(b"document", BadSignature("why"))
+    with pytest.raises(BadSignature):
+        cache.raise_known(b"document")
     cache.clear()
     cache.raise_known(b"document")
+    assert len(cache) == 0
 
 
 def test_the_oldest_refusal_gives_way() -> None:

@@ -105,7 +105,8 @@ def test_sorted_set_rises_strictly_and_keeps_its_bounds() -> None:
     """Mutation: allow equal neighbours, or drop the comparison."""
     field = sorted_set(NUMBER, 1, 3)
     assert field.read([1, 5, 9]) == (1, 5, 9)
-    for bad in ([], [1, 1], [2, 1], [1, 2, 3, 4], (1, 2, 2), {}, None, "12"):
+    wrong: tuple[Any, ...] = ([], [1, 1], [2, 1], [1, 2, 3, 4], (1, 2, 2), {}, None, "12")
+    for bad in wrong:
         assert isinstance(refused(field.read, bad), BadSchema)
     assert refused(field.read, [1, 3, 3]).place == "[2]"
 

@@ -102,6 +102,7 @@ def test_a_task_begun_in_a_block_keeps_its_origin() -> None:
 @pytest.mark.parametrize("text", ["a", "ein Wort", "ü" * TEXT_LENGTH_MAX])
 def test_a_word_is_taken(text: str) -> None:
     check_word("actor", text)
+    assert origin_of({"actor": text, "trace_id": text}, "lab")[1:3] == (text, text)
 
 
 @pytest.mark.parametrize("text", ["", "a" * (TEXT_LENGTH_MAX + 1), "a\nb", "\x1b[2J", "\u202e", b"a", 1, None])

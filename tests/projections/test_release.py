@@ -27,6 +27,7 @@ from rap_projections.lifecycle import CheckpointWritten, Note
 from rap_projections.policy import Policy
 from rap_projections.release import RELEASE, Release
 from rap_projections.store_folders import agent_setup, cluster_setup
+from rap_projections.subscriptions import Delivered
 from rap_projections.testing import Fabric
 from rap_projections.testing.memory_store import ROOT
 from tests.projections.store_kit import CLUSTER, FOLDER, Ready, files, folder, furnished, names, ready, written
@@ -297,7 +298,7 @@ def test_events_up_to_an_unknown_kind_are_still_told_to_subscribers() -> None:
     it.cluster.note("told")
     horizon = it.cluster.status()["horizon"]
     written_by_a_later_release(it, FIRST_IGNORABLE_KIND - 1)
-    told = []
+    told: list[Delivered] = []
     subscription = it.cluster.subscribe(told.append, after=horizon - 1)
     assert subscription.wait_idle()
     assert [delivered.name for delivered in told] == ["Note"]
@@ -334,7 +335,7 @@ def test_an_event_of_a_level_that_is_not_committed_is_refused(monkeypatch: pytes
     it = upgraded(ready())
     kind = next(kind for kind in all_kinds() if kind.type is Note)
     later = kind._replace(level=2)
-    monkeypatch.setattr("rap_projections.journaled_state.kind_of", lambda event: later if isinstance(event, Note) else kind)
+    monkeypatch.setattr("rap_projections.submitting.kind_of", lambda event: later if isinstance(event, Note) else kind)
     lsn = it.cluster.view().lsn
     with pytest.raises(MisuseError, match="level 2") as caught:
         it.cluster.note("too early")

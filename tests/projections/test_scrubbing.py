@@ -1,6 +1,7 @@
 """The background scrub: slow, bounded, mending what has a second copy, and telling of the rest once."""
 
 import errno
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,9 @@ FIRST_S = SCRUB_FIRST_US // 1_000_000
 WEEK_S = 7 * 24 * 3600
 
 
-def lived(*, policy: Policy | None = None) -> Ready:
-    """A furnished store with two checkpoint sets and closed segments."""
-    it = furnished(policy=policy)
+def lived(**limits: Any) -> Ready:
+    """A furnished store with two checkpoint sets and closed segments, and none that time makes due: they would retire history."""
+    it = furnished(policy=Policy(checkpoint_interval_h=24 * 366, **limits))
     for text in ("one", "two"):
         it.cluster.note(text)
         it.cluster.checkpoint()
@@ -70,13 +71,13 @@ def test_it_waits_after_an_opening_and_then_from_one_time_to_the_next() -> None:
 
 
 def test_with_an_interval_of_zero_it_never_runs() -> None:
-    it = lived(policy=Policy(scrub_interval_h=0))
+    it = lived(scrub_interval_h=0)
     scrubbed(it, after_s=10 * WEEK_S)
     assert told(it) == ([], [])
 
 
 def test_a_tick_reads_no_faster_than_the_policy_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    it = lived(policy=Policy(scrub_bytes_per_s=1024))
+    it = lived(scrub_bytes_per_s=1024)
     size = sum(len(content) for path, content in files(it.kit.filesystem, FOLDER).items() if "checkpoint-" in path)
     it.kit.clock.advance(seconds=FIRST_S)
     it.kit.store.tick()
@@ -151,7 +152,7 @@ def test_what_could_not_be_told_is_told_later() -> None:
 
 
 def test_a_journal_closed_under_its_hands_is_no_damage() -> None:
-    it = lived(policy=Policy(scrub_bytes_per_s=4096))
+    it = lived(scrub_bytes_per_s=4096)
     it.kit.clock.advance(seconds=FIRST_S)
     it.kit.store.tick()
     it.kit.clock.advance(seconds=1)

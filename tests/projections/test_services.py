@@ -14,7 +14,7 @@ from rap_projections.service_events import (
     ServiceRemoved,
     ServiceReported,
 )
-from rap_projections.services import COMMANDS_MAX, SecretGrant, ServiceCommand, ServiceReport, ServicesView
+from rap_projections.services import COMMANDS_MAX, SecretGrant, ServiceCommand, ServiceReport, ServicesView, ServiceView
 from tests.projections.class_log import ClassLog
 
 
@@ -119,3 +119,14 @@ def test_after_a_reset_the_assignments_come_back_from_the_snapshot() -> None:
     assert after(*reset).services == {}
     view = after(*reset, AssignmentsApplied(b"both"))
     assert list(view.services) == ["svc-a", "svc-b"] and view.services["svc-a"].reported is None
+
+
+def test_workloads_are_counted_by_what_they_said_last() -> None:
+    assignments = [ServiceAssignment(f"svc-{number}", "workload", "1", "running", (), (), (), ()) for number in range(5)]
+    states = ("running", "failed", "stopping", "stopped", "")
+    services = {
+        it.id: ServiceView(it, reported=ServiceReport(state, "1", "", 1, 1) if state else None)
+        for it, state in zip(assignments, states, strict=True)
+    }
+    assert ServicesView(services).counts() == (1, 1, 2, 1)
+    assert ServicesView().counts() == (0, 0, 0, 0)

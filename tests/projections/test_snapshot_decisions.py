@@ -21,7 +21,6 @@ from rap_projections.snapshot_decisions import (
     decide_head,
     decide_increment,
     decide_pending_dropped,
-    decide_previous_dropped,
     decide_refused,
     decide_stage,
     decide_stale_dropped,
@@ -291,14 +290,6 @@ def test_the_applied_version_is_reported_once_and_only_of_the_active_document() 
     assert decide_applied(log.state.view, scope=ROUTES, content_id=content(1)) == ()
     with pytest.raises(MisuseError, match="is not the active one"):
         decide_applied(log.state.view, scope=ROUTES, content_id=content(2))
-
-
-def test_a_previous_document_can_be_given_up_once() -> None:
-    log = with_active(1, 2)
-    events = decide_previous_dropped(log.state.view, scope=ROUTES, content_id=content(1), reason="revoked")
-    assert events == (PreviousDropped("routes", content(1), b"f1", "revoked"),)
-    log.append(*events)
-    assert decide_previous_dropped(log.state.view, scope=ROUTES, content_id=content(1), reason="revoked") == ()
 
 
 def test_a_limit_that_fell_is_kept_from_then_on() -> None:

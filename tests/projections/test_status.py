@@ -21,7 +21,10 @@ FIELDS = {
         "checkpoint_lsn", "damage", "gave_way", "history_floor_lsn", "last_recovery", "last_scrub", "ledger_gone_lsn", "quarantine_bytes",
         "recovery_count",
     ],
-    "writer": ["disk_bytes", "disk_bytes_max", "durable_lsn", "format_level", "frames_written", "is_poisoned", "is_writable", "witnessed_lsn"],
+    "writer": [
+        "checkpoint_failure", "disk_bytes", "disk_bytes_max", "durable_lsn", "format_level", "frames_written", "is_poisoned",
+        "is_writable", "witnessed_lsn",
+    ],
     "recovery": [
         "checkpoint_lsn", "findings", "is_damage", "last_lsn", "replayed_records", "rewrote_last_frame", "verdict",
     ],

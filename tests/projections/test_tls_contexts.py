@@ -24,15 +24,20 @@ from tests.projections.tls_kit import TO_CLIENTS, TO_SERVERS, answered, second
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sealed files in memory are Linux's")
 
 
+def shown_by(tls: ssl.SSLSocket) -> bytes:
+    """The certificate of the other side."""
+    certificate = tls.getpeercert(binary_form=True)
+    assert certificate is not None
+    return certificate
+
+
 def test_two_nodes_prove_to_each_other_who_they_are() -> None:
     node = working()
     other = second(node.fabric)
     with answered(other.cluster) as (connection, outcome):
         context = node.cluster.identity.ssl_context(purpose=ssl.Purpose.SERVER_AUTH)
         with context.wrap_socket(connection) as tls:
-            peer = node.cluster.trust.verify_peer(
-                [tls.getpeercert(binary_form=True)], node_id="node-2", purpose=ssl.Purpose.SERVER_AUTH
-            )
+            peer = node.cluster.trust.verify_peer([shown_by(tls)], node_id="node-2", purpose=ssl.Purpose.SERVER_AUTH)
             tls.sendall(b"ping")
             assert tls.recv(100) == b"pong:ping"
             assert tls.version() == "TLSv1.3"
@@ -47,7 +52,7 @@ def test_a_peer_that_is_somebody_else_is_refused_behind_the_handshake() -> None:
     node = working()
     other = second(node.fabric, "node-3")
     with answered(other.cluster) as (connection, _outcome), node.cluster.identity.ssl_context().wrap_socket(connection) as tls:
-        shown = [tls.getpeercert(binary_form=True)]
+        shown = [shown_by(tls)]
         with pytest.raises(WrongPeer):
             node.cluster.trust.verify_peer(shown, node_id="node-2", purpose=TO_SERVERS)
 
@@ -57,7 +62,7 @@ def test_a_peer_that_the_bundle_revokes_is_refused_behind_the_handshake() -> Non
     other = second(node.fabric)
     take(node, (RevocationKind.IDENTITY, "node:node-2"))
     with answered(other.cluster) as (connection, _outcome), node.cluster.identity.ssl_context().wrap_socket(connection) as tls:
-        shown = [tls.getpeercert(binary_form=True)]
+        shown = [shown_by(tls)]
         with pytest.raises(Revoked):
             node.cluster.trust.verify_peer(shown, purpose=TO_SERVERS)
 

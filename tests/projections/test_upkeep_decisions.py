@@ -4,6 +4,8 @@ import pytest
 
 from rap_projections.health import HealthView, Quarantine
 from rap_projections.health_events import QuarantineEvicted
+from rap_projections.policy import Policy, effective
+from rap_projections.retention import HOUR_US
 from rap_projections.upkeep import DAMAGE_MAX, Damage, FailClosed, Scrub, Upkeep
 from rap_projections.upkeep_decisions import (
     SCRUB_FIRST_US,
@@ -12,6 +14,7 @@ from rap_projections.upkeep_decisions import (
     decide_fail_closed,
     decide_quarantine_counted,
     decide_scrub_done,
+    is_checkpoint_due,
     is_scrub_due,
 )
 from rap_projections.upkeep_events import DamageFound, FailClosedEntered, FailClosedLeft, ScrubDone
@@ -24,6 +27,18 @@ KNOWN = Upkeep(damage={"trust/x": Damage(7, "bad_digest", 4, "reported", 1, 1), 
 def test_damage_is_told_once_for_as_long_as_it_stands() -> None:
     assert decide_damage(Upkeep(), [ROTTEN]) == (DamageFound("trust/x", 7, "bad_digest", 4, "reported"),)
     assert decide_damage(KNOWN, [ROTTEN]) == ()
+
+
+@pytest.mark.parametrize(
+    ("events", "journal_bytes", "hours", "due"),
+    [(0, 0, 0, False), (0, 9_000, 99, False), (99, 7_999, 4.999, False), (100, 0, 0, True), (1, 8_000, 0, True), (1, 0, 5, True)],
+)
+def test_a_checkpoint_is_due_after_events_bytes_or_hours_and_never_without_an_event(
+    events: int, journal_bytes: int, hours: float, due: bool
+) -> None:
+    """Mutation: drop any of the four conditions."""
+    policy = effective(Policy(checkpoint_interval_events=100, checkpoint_interval_bytes=8_000, checkpoint_interval_h=5), None)
+    assert is_checkpoint_due(policy, events=events, journal_bytes=journal_bytes, node_us=int(hours * HOUR_US)) is due
 
 
 def test_a_repair_is_told_each_time() -> None:

@@ -56,7 +56,7 @@ def fabric(**settings: Any) -> Fabric:
 
 
 def verify(data: bytes, issuer: Fabric, **options: Any) -> VerifiedSnapshot:
-    return verify_snapshot(data, issuer.trust(), **{"trusted_s": NOW_S, "recipient": NODE} | options)
+    return verify_snapshot(data, issuer.trust(), **(dict[str, Any](trusted_s=NOW_S, recipient=NODE) | options))
 
 
 def floor_of(data: bytes, issuer: Fabric, version: Version) -> dict[Scope, Floor]:
@@ -397,7 +397,7 @@ def test_first_broken_rule_is_the_one_reported(rule: str) -> None:
 
 
 def outcomes(data: bytes, issuer: Fabric, **options: Any) -> dict[str, str]:
-    report = check_snapshot(data, issuer.trust(), **{"trusted_s": NOW_S, "recipient": NODE} | options)
+    report = check_snapshot(data, issuer.trust(), **(dict[str, Any](trusted_s=NOW_S, recipient=NODE) | options))
     assert [result.rule for result in report.rules] == list(RULES)
     assert report.ok == (report.refusal is None)
     return {result.rule: result.outcome for result in report.rules}

@@ -5,7 +5,7 @@ import pytest
 from rap_journal.errors import MisuseError
 from rap_tools.command_line import CATEGORIES, CLASSES, COMMANDS, build_parser, command_named, option
 from rap_tools.event_entries import CLASS_NAMES
-from rap_tools.selector_syntax import FORMS
+from rap_tools.selector_syntax import MEANINGS
 
 PARSER = build_parser(with_demo=False)
 
@@ -87,7 +87,8 @@ def test_an_option_that_means_nothing_is_taken_all_the_same() -> None:
 def test_help_says_what_a_selector_is_where_one_is_taken(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         PARSER.parse_args([command, "--help"])
-    assert FORMS in " ".join(capsys.readouterr().out.split())
+    shown = {line.strip() for line in capsys.readouterr().out.splitlines()}
+    assert {f"{form:<22}{meaning}" for form, meaning in MEANINGS} <= shown
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.name != "demo"], ids=lambda command: command.name)

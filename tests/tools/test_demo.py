@@ -14,7 +14,7 @@ from rap_journal.errors import MisuseError
 from rap_tools import demo, demo_course
 from rap_tools.demo_messages import Acknowledged, Message, Order
 from rap_tools.demo_network import DemoNetwork
-from rap_tools.demo_proof import KilledReading, read_killed
+from rap_tools.demo_proof import ACKNOWLEDGED, AT_THE_END, FOUND, RECOVERED, KilledReading, read_killed
 from rap_tools.demo_run import KillPlan, Transcript, WriterFailed
 from tests.shared_data import shared_data
 
@@ -46,7 +46,7 @@ def test_a_node_that_was_killed_comes_back_with_equal_digests(shown: tuple[int, 
     assert exit_code == 0
     assert (document["ok"], document["problems"], document["verify_exit_code"]) == (True, [], 0)
     assert document["killed_with"] == -signal.SIGKILL
-    moments = ["acknowledged", "after kill", "recovered", "at the end"]
+    moments = [ACKNOWLEDGED, FOUND, RECOVERED, AT_THE_END]
     for cluster in document["clusters"]:
         assert [each["moment"] for each in cluster["comparisons"]] == moments
         assert all(each["equal"] and len(set(each["digests"].values())) == 1 for each in cluster["comparisons"])
@@ -121,7 +121,7 @@ def test_a_digest_that_the_writer_did_not_say_is_found_out(
     assert demo.run(options(tmp_path / "node")) == 1
     document = json.loads(capsys.readouterr().out)
     assert document["ok"] is False
-    assert document["problems"][0].startswith("us-east-1: acknowledged, LSN ")
+    assert document["problems"][0].startswith("us-east-1: acknowledged before the kill, LSN ")
     assert "writer 000000000000, killed_files " in document["problems"][0]
     assert all(each["equal"] for each in document["clusters"][0]["comparisons"])
 
@@ -143,9 +143,12 @@ def test_acknowledged_records_that_a_disk_loses_are_found_out(
     document = json.loads(capsys.readouterr().out)
     untouched, cut = document["clusters"]
     assert all(each["equal"] for each in untouched["comparisons"])
-    assert (cut["comparisons"][0]["moment"], cut["comparisons"][0]["equal"]) == ("acknowledged", False)
+    assert (cut["comparisons"][0]["moment"], cut["comparisons"][0]["equal"]) == (ACKNOWLEDGED, False)
     assert all(problem.startswith("us-east-1: ") for problem in document["problems"])
-    assert any("us-east-1: acknowledged, LSN " in problem and "digests differ" in problem for problem in document["problems"])
+    assert any(
+        "us-east-1: acknowledged before the kill, LSN " in problem and "digests differ" in problem
+        for problem in document["problems"]
+    )
 
 
 def test_a_writer_that_was_not_killed_shows_nothing(

@@ -9,9 +9,13 @@ import pytest
 from rap_projections import ClusterHistory, History
 from rap_tools.demo_messages import Acknowledged
 from rap_tools.demo_proof import (
+    ACKNOWLEDGED,
+    AT_THE_END,
     CHECKPOINT,
     FLOOR,
+    FOUND,
     KILLED,
+    RECOVERED,
     ROUTES_SHOWN,
     WRITER,
     compare,
@@ -36,10 +40,10 @@ def history(demo_run: DemoRun) -> Iterator[ClusterHistory]:
 def test_the_moments_that_matter_are_compared_from_every_source(demo_run: DemoRun, history: ClusterHistory) -> None:
     found = compare(history, demo_run.evidence)
     assert [(each.moment, tuple(each.digests)) for each in found] == [
-        ("acknowledged", (WRITER, KILLED, CHECKPOINT, FLOOR)),
-        ("after kill", (KILLED, CHECKPOINT, FLOOR)),
-        ("recovered", (WRITER, CHECKPOINT, FLOOR)),
-        ("at the end", (WRITER, CHECKPOINT, FLOOR)),
+        (ACKNOWLEDGED, (WRITER, KILLED, CHECKPOINT, FLOOR)),
+        (FOUND, (KILLED, CHECKPOINT, FLOOR)),
+        (RECOVERED, (WRITER, CHECKPOINT, FLOOR)),
+        (AT_THE_END, (WRITER, CHECKPOINT, FLOOR)),
     ]
     assert all(each.is_equal for each in found)
     assert found[-1].lsn == demo_run.acknowledged(history.id)[-1].lsn <= history.horizon.lsn
@@ -47,7 +51,7 @@ def test_the_moments_that_matter_are_compared_from_every_source(demo_run: DemoRu
 
 def test_a_writer_that_acknowledged_nothing_has_nothing_to_compare(demo_run: DemoRun, history: ClusterHistory) -> None:
     evidence = demo_run.evidence._replace(first=demo_run.evidence.first._replace(messages=()))
-    assert [each.moment for each in compare(history, evidence)] == ["after kill", "recovered", "at the end"]
+    assert [each.moment for each in compare(history, evidence)] == [FOUND, RECOVERED, AT_THE_END]
 
 
 def test_a_digest_that_was_not_the_writers_differs(history: ClusterHistory) -> None:

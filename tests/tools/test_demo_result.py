@@ -1,6 +1,7 @@
 """What the demonstration found: when it is a success, and what it says when it is none."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ CLUSTER = ClusterResult("lab", "node-0", 1234, 1140, 4000.0, 80, 0.5, 400, KILL,
 RESULT = DemoResult(Path("/n"), Path("/n.key"), 4096, "a trace", 12, 7, -9, 80.0, 0, 4.5, (CLUSTER,), ("rap-state status",), 12)
 
 
-def result_with(**changes: object) -> DemoResult:
+def result_with(**changes: Any) -> DemoResult:
     return RESULT._replace(clusters=(CLUSTER._replace(**changes),))
 
 

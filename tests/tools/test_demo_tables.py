@@ -12,7 +12,7 @@ from rap_tools.demo_tables import WIDTH_OFF_TERMINAL, Meter, live_line, print_ta
 from tests.tools.command import Terminal
 
 SAME, OTHER = "ab" * 32, "cd" * 32
-ACKNOWLEDGED = Comparison("acknowledged", 900, dict.fromkeys((WRITER, KILLED, CHECKPOINT, FLOOR), SAME))
+ACKNOWLEDGED = Comparison("acknowledged before the kill", 900, dict.fromkeys((WRITER, KILLED, CHECKPOINT, FLOOR), SAME))
 END = Comparison("at the end", 1234, dict.fromkeys((WRITER, CHECKPOINT, FLOOR), SAME))
 KILL = Interruption(900, 950, "slice 9, 95 rows", "torn_tail", 1040, True, 400, 550, 12, ())
 ROUTE = BestRoute("node-7", "via node-1", 62.84, ("direct", "via node-2"))
@@ -50,10 +50,21 @@ def test_every_fact_has_its_row() -> None:
 
 def test_digests_stand_by_where_they_come_from() -> None:
     text = printed(RESULT)
-    assert row(text, "acknowledged ") == ["900", *[SAME[:10]] * 4, "yes"]
+    assert row(text, "acknowledged before the kill") == ["900", *[SAME[:10]] * 4, "yes"]
     assert row(text, "at the end") == ["1,234", *[SAME[:10]] * 3, "yes"]
     assert row(text, "2 others") == ["2", "of", "2"]
     assert row(text, "node-7") == ["62.8", "via", "node-1", "direct;", "via", "node-2"]
+
+
+def test_the_conclusion_says_in_a_line_each_that_nothing_acknowledged_is_lost_and_both_folds_agree() -> None:
+    lines = printed(RESULT).splitlines()
+    at = lines.index("All digests are equal, and verification of every stored byte found it sound:")
+    assert lines[at + 1 : at + 3] == [
+        f"  lab at LSN 900: acknowledged before the kill {SAME[:10]} = after recovery {SAME[:10]}",
+        f"  lab at LSN 1,234: from checkpoint {SAME[:10]} = from the history floor {SAME[:10]}",
+    ]
+    unkilled = printed(RESULT._replace(clusters=(CLUSTER._replace(interruption=None, comparisons=(END,)),)))
+    assert "before the kill" not in unkilled and "from checkpoint" in unkilled
 
 
 def test_a_digest_that_differs_is_a_no_and_the_conclusion_says_it() -> None:
@@ -71,8 +82,7 @@ def test_the_introduction_and_the_conclusion_name_trace_clock_store_and_commands
         "Trace: a trace; 12 slices used. Seed: 7.",
         "Clock: virtual. Each slice stands for 60 s, by which the writer's clock was moved on; 12 minutes of history took 4.6 s.",
     ]
-    assert lines[-5:] == [
-        "All digests are equal, and verification of every stored byte found it sound.",
+    assert lines[-4:] == [
         "The store is kept: /n (4 KiB on disk)",
         "Its key lies outside: /n.key",
         "Look around:",

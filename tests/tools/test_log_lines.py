@@ -53,9 +53,14 @@ def test_off_a_terminal_a_line_is_one_line_however_long() -> None:
     assert text(entries(RoutesExpired(["x" * 60], ["y"], 5, 1))[0]).count("\n") == 1
 
 
-@pytest.mark.parametrize("width", [40, 80, 119])
+@pytest.mark.parametrize("width", [67, 80, 118])
 def test_on_a_terminal_what_does_not_fit_stands_below(width: int) -> None:
     assert text(DEGRADED, width=width) == f"@7            2027-01-15T08:00:00.000Z  DegradedEntered\n    {ABOUT}\n"
+
+
+def test_on_a_narrow_terminal_it_stands_on_as_many_lines_as_it_takes() -> None:
+    shown = text(DEGRADED, width=40).splitlines()[1:]
+    assert shown == ["    reason=no contact", "    safe_until_us=1970-01-01T00:00:00.000005Z"]
 
 
 def test_on_a_wide_terminal_a_line_is_one_line() -> None:

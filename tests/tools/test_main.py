@@ -21,7 +21,7 @@ PATHS = os.pathsep.join(str(ROOT / folder) for folder in ("journal", "projection
 
 def process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Call the command in a process of its own."""
-    command = [sys.executable, "-m", "rap_tools.main", *arguments]
+    command = [sys.executable, "-m", "rap_tools", *arguments]
     return subprocess.run(command, env={"PYTHONPATH": PATHS, **environment}, capture_output=True, text=True, check=False)
 
 
@@ -135,7 +135,7 @@ def test_as_a_process_it_takes_its_store_and_key_from_the_environment(lab: Disk)
 
 
 def test_a_reader_that_goes_away_is_no_failure(lab: Disk) -> None:
-    script = f"{sys.executable} -m rap_tools.main log -o ndjson; echo $? >&2"
+    script = f"{sys.executable} -m rap_tools log -o ndjson; echo $? >&2"
     around = {"PYTHONPATH": PATHS, "RAP_STATE_DIR": str(lab.root), "RAP_STATE_KEY_FILE": str(lab.key_file)}
     done = subprocess.run(["sh", "-c", f"({script}) | true"], env=around, capture_output=True, text=True, check=False)
     assert done.stderr.strip() == "0"

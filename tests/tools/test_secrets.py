@@ -1,5 +1,6 @@
 """No command prints a secret, in any form of output, with the key or without, right or wrong (trust, 20)."""
 
+import hashlib
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,7 +35,8 @@ CALLS = [
     ("verify", "--key-file", "/absent"),
     ("log", "--bogus"),
 ]
-NOT_CALLED = {"demo": "its store is looked through below", "init": "it is called below, with a key of its own"}
+CALLED_BELOW = {"demo", "init", "backup", "restore"}
+"""Commands that make files, which are looked through too."""
 
 
 class Case:
@@ -54,7 +56,8 @@ class Case:
         planted = {name: PLANTED[name] for name in ("in a document", "in the environment")}
         self.secrets = {"key file": self.disk.key_file.read_bytes()} | held | planted
         own = {name: PLANTED[name] for name in ("in telemetry", "in a hint")}
-        self.canary, self.everything = Canary(self.secrets), Canary(self.secrets | own)
+        self.known = self.secrets | own
+        self.canary, self.everything = Canary(self.secrets), Canary(self.known)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 
 def test_every_command_is_called() -> None:
-    assert {command.name for command in COMMANDS} == {call[0] for call in CALLS} | NOT_CALLED.keys()
+    assert {command.name for command in COMMANDS} == {call[0] for call in CALLS} | CALLED_BELOW
 
 
 @pytest.mark.parametrize("form", ["text", "json", "ndjson"])
@@ -97,6 +100,22 @@ def test_init_does_not_print_the_key_that_it_makes(tmp_path: Path, form: str) ->
     canary = Canary({"key file": disk.key_file.read_bytes()})
     assert canary.found_in(result.out + result.err) == []
     assert canary.found_in_files(disk.root) == []
+
+
+@pytest.mark.parametrize("form", ["text", "json", "ndjson"])
+def test_backing_up_and_restoring_print_no_secret_and_leave_none_in_a_file(case: Case, tmp_path: Path, form: str) -> None:
+    """Mutation: write the content of a backup without sealing it."""
+    backup, recovery = tmp_path / "node.backup", tmp_path / "recovery.key"
+    new = case.disk._replace(root=tmp_path / "new", key_file=tmp_path / "new.key")
+    saved = case.disk.rap_state("backup", "-O", str(backup), "--new-recovery-key", str(recovery), "-o", form)
+    assert saved.code == 0, saved.err
+    expect = hashlib.sha256(backup.read_bytes()).hexdigest()
+    made = new.rap_state("restore", str(backup), "--recovery-key", str(recovery), "--expect", expect, "-o", form)
+    assert made.code == 0, made.err
+    keys = {"recovery key": recovery.read_bytes(), "new key file": new.key_file.read_bytes()}
+    canary = Canary(case.known | keys)
+    assert canary.found_in(saved.out + saved.err + made.out + made.err) == []
+    assert (canary.found_in(backup.read_bytes()), canary.found_in_files(new.root)) == ([], [])
 
 
 def test_no_secret_is_in_the_store_of_a_demonstration_that_was_killed(demo_run: DemoRun, tally: Tally) -> None:

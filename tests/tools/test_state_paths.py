@@ -156,7 +156,7 @@ def test_the_nearest_names_are_paths(path: str, nearest: tuple[str, ...], up_to:
 
 def test_what_there_is_is_counted_where_it_is_too_much() -> None:
     error = no_such_path(("peers",), "zzz", [f"node-{number}" for number in range(12)])
-    assert str(error).startswith("there is no peers/zzz in this state. There is node-0, node-1, ")
+    assert str(error).startswith("there is no peers/zzz in this state; nothing was shown. There is node-0, node-1, ")
     assert str(error).endswith("node-9 and 2 more.")
 
 

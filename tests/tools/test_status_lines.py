@@ -71,7 +71,7 @@ def test_a_cluster_is_told_line_by_line() -> None:
         "  fail closed     no",
         "  identity        not enrolled; keys protected by: file",
         "  trust           bundle 3, expires 2027-01-15T08:00:00Z; 1 revocation, 0 refusals",
-        "  snapshot peers  1.4, applied 1.4, expires 2027-01-15T08:00:00Z",
+        "  snapshot peers  1.4, applied 1.4, refresh after 2027-01-15T08:00:00Z, expires 2027-01-15T08:00:00Z",
         "  caches          1 peer, 2 routes, 0 telemetry records waiting",
         "  degraded        no; 23h 28min of safe operation left",
         "  update agent    no known version runs, one is pending",
@@ -148,9 +148,10 @@ def test_the_history_says_from_where_on_there_is_what(journal: dict[str, Any] | 
         ({"active_version": None}, "none active"),
         ({"active_version": None, "has_pending": True}, "none active, one pending"),
         ({"is_expired": True, "is_refresh_due": True}, "1.4, applied 1.4, expires 2027-01-15T08:00:00Z; EXPIRED"),
-        ({"is_refresh_due": True, "previous_count": 2}, "1.4, applied 1.4, expires 2027-01-15T08:00:00Z; refresh due; 2 previous"),
+        ({"is_refresh_due": True, "previous_count": 2},
+         "1.4, applied 1.4, refresh due since 2027-01-15T08:00:00Z, expires 2027-01-15T08:00:00Z; 2 previous"),
         ({"applied_version": None, "is_fallen_back": True, "has_pending": True},
-         "1.4, not applied, expires 2027-01-15T08:00:00Z; fallen back; one pending"),
+         "1.4, not applied, refresh after 2027-01-15T08:00:00Z, expires 2027-01-15T08:00:00Z; fallen back; one pending"),
     ],
 )  # fmt: skip
 def test_a_snapshot_says_how_fresh_it_is(scope: dict[str, Any], text: str) -> None:

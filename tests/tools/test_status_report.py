@@ -59,7 +59,7 @@ def test_a_key_that_does_not_fit_is_in_the_report_with_a_command_that_can_be_pas
     document, code = reported(lab, key_file=str(tmp_path / "typo"))
     assert code is ExitCode.NO_ACCESS
     assert {document[name] for name in SEALED_FIELDS} == {None}
-    assert document["error"]["error"] == "KeyLost"
+    assert document["error"]["error"] == "KeyUnavailable"
     assert document["error"]["try"] == f"rap-state -D {lab.root} status --key-file {lab.key_file}"
     assert (document["sound"], document["journal"]["first_lsn"]) == (None, 1)
 

@@ -14,6 +14,8 @@ Example::
 """
 
 import argparse
+import difflib
+import re
 import textwrap
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -21,7 +23,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from rap_journal.errors import MisuseError
 from rap_projections.version import __version__
-from rap_tools.selector_syntax import FORMS
+from rap_tools.selector_syntax import FORMS, MEANINGS
 
 PROGRAM = "rap-state"
 ROOT_VARIABLE = "RAP_STATE_DIR"
@@ -59,6 +61,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise `MisuseError`."""
+        if unknown := re.search(r"argument COMMAND: invalid choice: '(.*?)'", message):
+            near = difflib.get_close_matches(unknown[1], [command.name for command in COMMANDS], 1)
+            there = f"Did you mean {near[0]}?" if near else f"There is {', '.join(command.name for command in COMMANDS)}."
+            raise MisuseError(f"there is no command {unknown[1]!r:.40}; nothing was done. {there}", reason="usage")
         raise MisuseError(f"{message}; nothing was done.", reason="usage")
 
 
@@ -70,16 +76,17 @@ def build_parser(*, with_demo: bool) -> Parser:
         usage=f"{PROGRAM} [-D ROOT] [-c CLUSTER] [-o text|json|ndjson] COMMAND ...", add_help=False,
     )  # fmt: skip
     parser.add_argument("-h", "--help", action="help", help="show this, or the help of a command")
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}", help="show the version")
     commands = parser.add_subparsers(
         prog=PROGRAM, dest="command", metavar="COMMAND", required=True, parser_class=Parser, help=argparse.SUPPRESS
     )
     for command in COMMANDS:
         adding = commands.add_parser(
             command.name, parents=[_global_options(command.about)], allow_abbrev=False, epilog=_places(command),
-            description=f"{command.purpose}\n\nexample: {PROGRAM} {command.example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            description=f"{command.purpose[0].upper()}{command.purpose[1:]}.\n\nexample: {PROGRAM} {command.example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter, add_help=False,
         )  # fmt: skip
+        adding.add_argument("-h", "--help", action="help", help="show this")
         if command.name != "demo":
             command.add_arguments(adding)
         elif with_demo:
@@ -129,7 +136,9 @@ def _overview() -> str:
 
 
 def _places(command: Command) -> str | None:
-    return "\n".join(_places_lines()) if command.name in ("log", "show", "state") else None
+    if command.name not in ("log", "show", "state"):
+        return None
+    return "\n".join(["a place in the history (SELECTOR):", *[f"  {form:<22}{meaning}" for form, meaning in MEANINGS]])
 
 
 def _places_lines() -> list[str]:
@@ -201,7 +210,7 @@ def _add_log(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--after", metavar="CURSOR", help="from behind this place on: the cursor of an earlier call")
     parser.add_argument("--agent", action="store_true", help="the agent's own journal instead of a cluster's")
     parser.add_argument(
-        "--interval", metavar="SECONDS", type=float, default=0.5, help="how often -f looks (default: %(default)s)"
+        "--interval", metavar="SECONDS", type=_seconds, default=0.5, help="how often -f looks (default: %(default)s)"
     )
 
 
@@ -262,6 +271,16 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r:.40} is not a whole number of 1 or more")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not 0.01 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is not a number of seconds from 0.01 to 3600")
+    return seconds
 
 
 _IN_COMMANDS = "rap_tools.commands."

@@ -26,7 +26,6 @@ from rap_journal.errors import (
     KeyLost,
     KeyTampered,
     KeyUnavailable,
-    MisuseError,
     NoSuchRecord,
     NoSuchStore,
     StateStoreError,
@@ -38,9 +37,13 @@ from rap_journal.layout import MARKER
 from rap_journal.sealing import SealBroken
 from rap_projections.refusals import NoSuchCluster
 from rap_tools.exit_codes import ExitCode, exit_code_of
+from rap_tools.invocation import program
 from rap_tools.json_output import head
 from rap_tools.selector_places import AmbiguousSelector
 from rap_tools.state_paths import NoSuchPath
+
+NO_AGENT_STATE = "agent_state"
+"""Reason of the error for whoever asks for the state of the agent's journal."""
 
 
 class Scene(NamedTuple):
@@ -89,6 +92,8 @@ def complain(error: BaseException, scene: Scene) -> Complaint:
     facts, action = {}, "operator"
     if isinstance(error, StateStoreError):
         message, facts, action = str(error), dict(error.facts()), error.action
+    elif isinstance(error, OSError) and _is_named(error, scene):
+        message, code, action = *_wrong_file(error), "fix_call"
     elif isinstance(error, OSError):
         message = (
             f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}; nothing was changed."
@@ -96,7 +101,22 @@ def complain(error: BaseException, scene: Scene) -> Complaint:
     else:
         message = f"a bug in this program: {type(error).__name__} {_place_of(error)}. Please report it with the command you gave."
     candidates = _candidates(error)
-    return Complaint(type(error).__name__, message, code, action, facts, candidates, _next_command(error, scene))
+    return Complaint(type(error).__name__, message, code, action, facts, candidates, _next_command(error, scene, code))
+
+
+def _is_named(error: OSError, scene: Scene) -> bool:
+    """Whether it is about a file that the command line named, and that cannot be what it was named for."""
+    given = str(error.filename or "")
+    return isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError) and any(
+        given == word or given == str(Path(word).absolute()) for word in scene.arguments
+    )
+
+
+def _wrong_file(error: OSError) -> tuple[str, ExitCode]:
+    if isinstance(error, FileNotFoundError):
+        return f"there is no file {error.filename}; nothing was done. Check the path.", ExitCode.NO_SUCH
+    what = "a folder" if isinstance(error, IsADirectoryError) else "not in a folder"
+    return f"{error.filename} is {what}; nothing was done. Name a file.", ExitCode.USAGE
 
 
 def _candidates(error: BaseException) -> tuple[str, ...]:
@@ -112,40 +132,49 @@ def _place_of(error: BaseException) -> str:
     )
 
 
-def _next_command(error: BaseException, scene: Scene) -> str | None:
-    """The first row whose class fits; the order is from the special to the general."""
+def _next_command(error: BaseException, scene: Scene, code: ExitCode) -> str | None:
+    """A command that helps further; the order is from the special to the general."""
     if isinstance(error, AmbiguousSelector):
         return _command(scene, f"show {error.candidates[-1]}")
-    if isinstance(error, MisuseError):
-        return f"rap-state {scene.command} --help" if scene.command else "rap-state --help"
+    if code is ExitCode.USAGE or scene.command == "restore":
+        return f"{program()} {scene.command} --help" if scene.command else f"{program()} --help"
     if isinstance(error, NoSuchPath):
         path = next(iter(error.nearest), error.up_to)
-        return _command(scene, f"state {shlex.quote(path)}{_moment(scene)}") if path else "rap-state state --help"
+        return _command(scene, f"state {shlex.quote(path)}{_moment(scene)}") if path else f"{program()} state --help"
+    if isinstance(error, NoSuchRecord) and error.reason == NO_AGENT_STATE:
+        return _command(scene._replace(cluster=None), "log --agent")
     if isinstance(error, KeyUnavailable | KeyLost):
         return _with_key_file(scene)
     if isinstance(error, UnsafeFile) and error.reason == "mode" and error.file:
         return f"chmod {'700' if Path(error.file).is_dir() else '600'} {shlex.quote(error.file)}"
+    return _next_by_class(error, scene)
+
+
+def _next_by_class(error: BaseException, scene: Scene) -> str | None:
+    """The first row of `_NEXT` whose class fits."""
     if scene.cluster is None and isinstance(error, StateStoreError) and "--agent" not in scene.arguments:
         scene = scene._replace(cluster=error.cluster)
     if isinstance(error, DamageError) and error.reason == "no_marker" and error.file == MARKER:
         # What the message says is the way out: no command knows more of a store without its marker.
         return None
+    if isinstance(error, NoSuchRecord) and scene.command == "verify":
+        return _command(scene, "verify")
     for kinds, arguments in _NEXT:
         if isinstance(error, kinds):
-            return arguments if arguments is None or arguments.startswith("rap-state") else _command(scene, arguments)
+            return f"{program()} --version" if arguments == "--version" else _command(scene, arguments)
     if isinstance(error, HistoryGone):
         return _command(scene, f"state health --at @{error.oldest_lsn}")
     return None
 
 
-_NEXT: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str | None], ...] = (
+_NEXT: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     (NoSuchStore, "init --key-file FILE"),
     (NoSuchCluster, "status"),
     (NoSuchRecord, "log -n 5"),
     (StoreBusy, "status"),
     (UnsafeFile, "verify"),
     ((KeyTampered, SealBroken, DamageError), "verify"),
-    (FormatTooNew, "rap-state --version"),
+    (FormatTooNew, "--version"),
     (StorageError, "verify"),
 )
 
@@ -166,7 +195,7 @@ def _with_key_file(scene: Scene) -> str | None:
         return None
     is_named = any(word in ("-D", "--root") or word.startswith(("-D", "--root=")) for word in words)
     root = [] if is_named or scene.root is None else ["-D", scene.root]
-    return f"rap-state {shlex.join([*root, *words])}"
+    return f"{program()} {shlex.join([*root, *words])}"
 
 
 def _without_key_file(words: Sequence[str]) -> list[str]:
@@ -186,11 +215,11 @@ def _moment(scene: Scene) -> str:
 def _command(scene: Scene, arguments: str) -> str:
     """A command line on the same store."""
     if "--agent" in scene.arguments and arguments.startswith(("log", "show")):
-        return f"rap-state -D {shlex.quote(scene.root or 'ROOT')}{_key(scene)} {arguments} --agent"
+        return f"{program()} -D {shlex.quote(scene.root or 'ROOT')}{_key(scene)} {arguments} --agent"
     cluster = (
         f" -c {shlex.quote(scene.cluster)}" if scene.cluster and not arguments.startswith(("init", "status", "verify")) else ""
     )
-    return f"rap-state -D {shlex.quote(scene.root or 'ROOT')}{cluster}{'' if arguments.startswith('init') else _key(scene)} {arguments}"
+    return f"{program()} -D {shlex.quote(scene.root or 'ROOT')}{cluster}{'' if arguments.startswith('init') else _key(scene)} {arguments}"
 
 
 def _key(scene: Scene) -> str:

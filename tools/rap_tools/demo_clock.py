@@ -8,7 +8,8 @@ Rules this file keeps:
 
 Example::
 
-    clock = SliceClock(slices=60, began_boot_us=SystemClock().now().boot_us)
+    machine = SystemClock()
+    clock = SliceClock(machine, slices=60, began_boot_us=machine.now().boot_us)
     clock.enter(12)
 """
 

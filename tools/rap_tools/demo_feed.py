@@ -7,7 +7,7 @@ Rules this file keeps:
 
 Example::
 
-    feed = ClusterFeed(store.cluster("eu-west-1"), issuer)
+    feed = ClusterFeed(store.cluster("eu-west-1"), network, demo, issuer)
     feed.publish(slice_index=0)
     feed.take(0, rows)
     lsn, digest = feed.state()
@@ -50,11 +50,13 @@ class ClusterFeed:
     def take(self, slice_index: int, rows: Sequence[Observation]) -> None:
         """Take in what was measured in a slice, use a route, let time do its work, and flush."""
         cluster, before = self.cluster, self.durable_lsn
+        strangers = cluster.peers.strangers
         began = perf_counter()
         part = -(-len(rows) // COMMITS_PER_SLICE)
         for start in range(0, len(rows), part):
-            self.observations += cluster.peers.observe_many(rows[start : start + part])
+            cluster.peers.observe_many(rows[start : start + part])
             cluster.flush()
+        self.observations += len(rows) - (cluster.peers.strangers - strangers)
         answered = {row[0]: row[1] is not None for row in rows}
         cluster.health.contact("control-plane", ok=answered.get(self._control_plane, False))
         cluster.expire()

@@ -10,25 +10,21 @@ Example::
 """
 
 import shlex
-import shutil
-import sys
 import tempfile
 from pathlib import Path
 
-import rap_journal
-import rap_projections
-import rap_tools
 from rap_journal.errors import MisuseError
-from rap_tools.machine import environment
+from rap_tools.invocation import program
 
-_NAME = "rap-state"
+PREFIX = "rap-state-demo-"
+"""How the folders begin that the demonstration makes where none was named."""
 
 
 def places(root: str | None, key_file: str | None = None) -> tuple[Path, Path]:
     """Where the store and its key go. Raises `MisuseError` for a folder that is not fresh, or whose parent is not there."""
     given = Path(key_file).absolute() if key_file is not None else None
     if root is None:
-        base = Path(tempfile.mkdtemp(prefix="rap-state-demo-"))
+        base = Path(tempfile.mkdtemp(prefix=PREFIX))
         return base / "node", given or base / "node.key"
     chosen = Path(root).absolute()
     if not chosen.parent.is_dir():
@@ -43,20 +39,11 @@ def places(root: str | None, key_file: str | None = None) -> tuple[Path, Path]:
 
 def next_commands(root: Path, key_file: Path, cluster: str) -> tuple[str, ...]:
     """What to run next, as it can be pasted into a shell."""
-    program = f"RAP_STATE_KEY_FILE={shlex.quote(str(key_file))} {_program()}"
+    called = f"RAP_STATE_KEY_FILE={shlex.quote(str(key_file))} {program(from_anywhere=True)}"
     store = shlex.quote(str(root))
-    return (f"{program} status -D {store}", f"{program} log -D {store} -c {cluster} -n 20", f"{program} verify -D {store}")
+    return (f"{called} status -D {store}", f"{called} log -D {store} -c {cluster} -n 20", f"{called} verify -D {store}")
 
 
-def _program() -> str:
-    """How to call this command from any folder: the file that was called, the one of this Python, the shell's, or the module."""
-    called, beside = Path(sys.argv[0] if sys.argv else ""), Path(sys.executable).with_name(_NAME)
-    on_path = shutil.which(_NAME)
-    found = [path for path in (called, beside, Path(on_path or "")) if path.name == _NAME and path.is_file()]
-    if found:
-        return shlex.quote(str(found[0].absolute()))
-    # Nothing is installed, so the packages are where this process found them, as is what they need.
-    packages = [Path(module.__path__[0]).parent for module in (rap_journal, rap_projections, rap_tools)]
-    given = [Path(place) for place in environment().get("PYTHONPATH", "").split(":") if place]
-    places_of_code = ":".join(dict.fromkeys(str(place.absolute()) for place in (*packages, *given)))
-    return f"PYTHONPATH={shlex.quote(places_of_code)} {shlex.quote(sys.executable)} -m rap_tools.main"
+def is_own_folder(root: Path) -> bool:
+    """Whether the folder around the store was made by the demonstration for one run, so that all of it may go."""
+    return root.parent.name.startswith(PREFIX) and root.parent.parent == Path(tempfile.gettempdir())

@@ -9,7 +9,7 @@ Rules this file keeps:
 Example::
 
     killed = read_killed(root, keys, first, network)
-    comparisons = compare(history.cluster("eu-west-1"), Evidence(first, killed["eu-west-1"], second))
+    comparisons = compare(history.cluster("eu-west-1"), Evidence(first, killed, second))
 """
 
 from collections.abc import Iterable
@@ -37,6 +37,14 @@ ROUTES_SHOWN = 5
 
 WRITER, KILLED, CHECKPOINT, FLOOR = "writer", "killed_files", "checkpoint", "floor"
 """Where digests come from: what the writer said; the files before recovery; a fold from the newest checkpoint; from the floor."""
+
+ACKNOWLEDGED, FOUND, RECOVERED, AT_THE_END = (
+    "acknowledged before the kill",
+    "found after the kill",
+    "after recovery",
+    "at the end",
+)
+"""The moments whose states are compared. What was acknowledged is folded again from the recovered files."""
 
 
 class KilledReading(NamedTuple):
@@ -71,20 +79,20 @@ def compare(history: ClusterHistory, evidence: Evidence) -> tuple[Comparison, ..
     cluster, killed = history.id, evidence.killed[history.id]
     said, last = evidence.first.acknowledged(cluster), evidence.second.acknowledged(cluster)
     opened = evidence.second.opened(cluster)
-    found = [Comparison("after kill", killed.horizon, {KILLED: killed.digests[killed.horizon]})]
+    found = [Comparison(FOUND, killed.horizon, {KILLED: killed.digests[killed.horizon]})]
     if said:
         before = {WRITER: said[-1].digest, KILLED: killed.digests[said[-1].lsn]}
-        found.insert(0, Comparison("acknowledged", said[-1].lsn, before))
+        found.insert(0, Comparison(ACKNOWLEDGED, said[-1].lsn, before))
     if opened is not None:
-        found.append(Comparison("recovered", opened.lsn, {WRITER: opened.digest}))
+        found.append(Comparison(RECOVERED, opened.lsn, {WRITER: opened.digest}))
     if last:
-        found.append(Comparison("at the end", last[-1].lsn, {WRITER: last[-1].digest}))
+        found.append(Comparison(AT_THE_END, last[-1].lsn, {WRITER: last[-1].digest}))
     return tuple([_with_folds(history, each) for each in found])
 
 
 def compare_at_end(history: ClusterHistory, lsn: int, digest: str) -> Comparison:
     """The state that a writer closed with."""
-    return _with_folds(history, Comparison("at the end", lsn, {WRITER: digest}))
+    return _with_folds(history, Comparison(AT_THE_END, lsn, {WRITER: digest}))
 
 
 def compare_acknowledged(history: ClusterHistory, said: Iterable[Acknowledged]) -> tuple[Comparison, ...]:

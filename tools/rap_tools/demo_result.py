@@ -15,6 +15,7 @@ from signal import SIGKILL
 from typing import Any, NamedTuple
 
 from rap_tools.demo_trust import TrustStep
+from rap_tools.invocation import program
 
 FORMAT = "rap-state-demo"
 FORMAT_VERSION = 1
@@ -157,7 +158,7 @@ class DemoResult(NamedTuple):
         if self.killed_with not in (None, -SIGKILL):
             found.append(f"the first writer was to be killed and ended with status {self.killed_with}.")
         if self.verify_exit_code:
-            found.append(f"verification found damage (exit code {self.verify_exit_code}): run rap-state verify.")
+            found.append(f"verification found damage (exit code {self.verify_exit_code}): run {program()} verify.")
         found += [f"{step.offered}: {step.answer}." for step in self.trust if not step.is_right]
         for cluster in self.clusters:
             kill = cluster.interruption

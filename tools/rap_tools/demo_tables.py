@@ -13,6 +13,7 @@ Example::
     print_tables(result, sys.stdout, is_plain=False)
 """
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -26,7 +27,8 @@ from rich.text import Text
 
 from rap_tools.demo_messages import Acknowledged, Message
 from rap_tools.demo_network import SLICE_S
-from rap_tools.demo_proof import CHECKPOINT, FLOOR, KILLED, WRITER
+from rap_tools.demo_places import is_own_folder
+from rap_tools.demo_proof import ACKNOWLEDGED, AT_THE_END, CHECKPOINT, FLOOR, KILLED, WRITER
 from rap_tools.demo_result import ClusterResult, Comparison, DemoResult, Interruption
 from rap_tools.demo_run import Watcher
 from rap_tools.printable import printable
@@ -245,11 +247,28 @@ def _conclusion(result: DemoResult) -> Iterable[Text]:
     problems = result.problems()
     yield from [Text(f"NOT SHOWN: {problem}", style="bold red") for problem in problems]
     if not problems:
-        yield Text("All digests are equal, and verification of every stored byte found it sound.", style="green")
+        yield Text("All digests are equal, and verification of every stored byte found it sound:", style="green")
+        yield from [Text(f"  {line}") for cluster in result.clusters for line in _in_short(cluster)]
     yield Text(f"The store is kept: {result.root} ({result.disk_bytes / 1024:,.0f} KiB on disk)")
     yield Text(f"Its key lies outside: {result.key_file}")
+    if is_own_folder(result.root):
+        yield Text(f"Each run keeps a folder of its own; this one goes with: rm -r {shlex.quote(str(result.root.parent))}")
     yield Text("Look around:")
     yield from [Text(f"  {command}") for command in result.commands]
+
+
+def _in_short(cluster: ClusterResult) -> Iterable[str]:
+    """What the demonstration is for, in a line each: nothing that was acknowledged is lost, and both ways to a state lead to the same."""
+    rows = {each.moment: each for each in cluster.comparisons}
+    pairs = (
+        (ACKNOWLEDGED, (WRITER, ACKNOWLEDGED), (CHECKPOINT, "after recovery")),
+        (AT_THE_END, (CHECKPOINT, "from checkpoint"), (FLOOR, "from the history floor")),
+    )
+    for moment, (source, name), (other, other_name) in pairs:
+        if moment in rows:
+            digests = rows[moment].digests
+            left, right = f"{name} {digests[source][:DIGEST_LENGTH]}", f"{other_name} {digests[other][:DIGEST_LENGTH]}"
+            yield f"{cluster.cluster} at LSN {rows[moment].lsn:,}: {left} = {right}"
 
 
 def _is_equal(comparison: Comparison) -> bool:

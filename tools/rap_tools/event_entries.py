@@ -28,6 +28,7 @@ from rap_projections.events import EVENT_MODULES
 from rap_projections.hints import HintPut
 from rap_projections.peer_observations import FAILED, PeersObserved, failure_reason
 from rap_projections.peers import PeersEvicted, PeersExpired
+from rap_projections.routes import RouteEnd, RouteResult, RoutesExpired
 from rap_projections.telemetry import TelemetryRecorded
 from rap_tools.peer_names import PeerNames
 from rap_tools.times import rfc3339
@@ -102,6 +103,10 @@ class Entry(NamedTuple):
             numbers = unpack("I", self.event.numbers)
             fields["numbers"] = list(numbers)
             fields["peers"] = [self.names.name(number, self.event.numbering_lsn) for number in numbers]
+        if isinstance(self.event, RouteResult):
+            fields["reason"] = failure_reason(self.event.reason).word if self.event.reason else None
+        elif isinstance(self.event, RoutesExpired):
+            fields["reason"] = route_end_word(self.event.reason)
         if not payloads and (name := PAYLOADS.get(type(self.event))):
             fields[name] = f"({len(fields[name])} characters)"
         return fields
@@ -137,6 +142,12 @@ def entries_of(record: Record, names: PeerNames) -> Iterator[Entry]:
         failure = failure_reason(code).word if failed else None
         row = Row(names.name(number, numbering_lsn), number, None if failed else rtt_us, failure, at_us)
         yield Entry(lsn, record, kind, event, row, names)
+
+
+def route_end_word(number: int) -> str:
+    """Why routes ended; a number of a later release as it stands."""
+    known = number in RouteEnd.__members__.values()
+    return RouteEnd(number).name.lower() if known else f"reason {number}"
 
 
 def _typed(kind: EventKind, record: Record) -> Any:

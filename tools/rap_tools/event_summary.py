@@ -16,11 +16,11 @@ from typing import Any
 
 from rap_projections.hints import HintPut
 from rap_projections.peer_observations import failure_reason
-from rap_projections.routes import RouteEnd, RouteResult, RoutesExpired, RoutesSelected
+from rap_projections.routes import RouteResult, RoutesExpired, RoutesSelected
 from rap_projections.snapshot_events import IncrementApplied, SnapshotActivated
 from rap_projections.stored_document import StoredDocument
 from rap_projections.telemetry import TelemetryRecorded
-from rap_tools.event_entries import Entry, Row
+from rap_tools.event_entries import Entry, Row, route_end_word
 from rap_tools.printable import counted, shortened
 from rap_tools.quantities import quantity_text
 from rap_tools.times import rfc3339_s
@@ -75,8 +75,7 @@ def _routes(event: RoutesSelected | RoutesExpired) -> str:
     routes = [f"{destination}/{channel}" for destination, channel in zip(event.destinations, event.channels, strict=False)]
     if isinstance(event, RoutesSelected):
         return f"{counted(len(routes), 'route')}: {_items(routes)}"
-    known = event.reason in RouteEnd.__members__.values()
-    why = RouteEnd(event.reason).name.lower().replace("_", " ") if known else f"reason {event.reason}"
+    why = route_end_word(event.reason).replace("_", " ")
     return f"{counted(len(routes), 'route')} ended ({why}): {_items(routes)}"
 
 

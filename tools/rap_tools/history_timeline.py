@@ -2,7 +2,7 @@
 
 Example::
 
-    places = Places(HistoryTimeline(history, frames, clock))
+    places = Places(HistoryTimeline("eu-west-1", history, frames, now_us))
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -11,6 +11,7 @@ Example::
     lines.show(entry)
 """
 
+from textwrap import wrap
 from typing import Any, Protocol
 
 from rap_tools.event_entries import Entry
@@ -91,7 +92,8 @@ class TextLines:
             self._text.line((start, "cyan"), middle, (f"{kind:<{_KIND_WIDTH}}", style), f"  {about}")
         else:
             self._text.line((start, "cyan"), middle, (kind, style))
-            self._text.line("    ", about)
+            for line in wrap(about, max(20, (self._width or 0) - 4), break_on_hyphens=False, break_long_words=False):
+                self._text.line("    ", line)
 
 
 class ObjectLines:

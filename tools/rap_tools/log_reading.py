@@ -9,8 +9,8 @@ Rules this file keeps:
 
 Example::
 
-    source = UnsealedLog(history, frames, LogFilter())
-    for item in newest(source, 1, source.horizon_lsn): ...
+    source = UnsealedLog(history, LogFilter(), PeerNames(history))
+    for item in newest(source, 1, source.horizon_lsn, count=20): ...
 """
 
 from collections.abc import Callable, Collection, Iterator

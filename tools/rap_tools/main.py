@@ -23,6 +23,7 @@ from itertools import pairwise
 from typing import TextIO
 
 from rap_journal.clock import Clock, SystemClock
+from rap_journal.errors import MisuseError
 from rap_tools.command_line import COMMANDS, PROGRAM, Parser, build_parser, command_named, option
 from rap_tools.complaint import Complaint, Scene, complain
 from rap_tools.exit_codes import ExitCode
@@ -94,7 +95,14 @@ def tell(complaint: Complaint, errors: TextIO, *, is_text: bool, cluster: str | 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser: Parser = build_parser(with_demo="demo" in arguments or "completion" in arguments)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    for name, words in (("root", "-D"), ("cluster", "-c"), ("key_file", "--key-file"), ("out_file", "-O")):
+        if option(options, name) == "":
+            # Else a script whose variable is not set would look at another store than it means.
+            raise MisuseError(
+                f"{words} is given and empty; nothing was done. Name what it is to be, or leave it away.", reason="usage"
+            )
+    return options
 
 
 def _run(session: Session) -> int:

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rap_journal.errors import DamageError, KeyLost, KeyUnavailable, MisuseError, NoSuchStore, UnsafeFile
+from rap_journal.errors import DamageError, KeyUnavailable, MisuseError, NoSuchStore, UnsafeFile
 from rap_journal.filesystem import Directory
 from rap_journal.key_files import KeyProvider
 from rap_journal.layout import AGENT, CLUSTERS, LOCK, MARKER
@@ -78,6 +78,10 @@ class StoreReading:
             except UnsafeFile as error:
                 # Any other folder of this machine may be open to others, and belong to whomever: it is no store, and no danger.
                 marker = Path(path, MARKER)
+                if Path(path).is_file():
+                    raise NoSuchStore(
+                        f"{path} is a file; nothing was read. A store is a folder: check the path.", file=path, reason="no_store"
+                    ) from error
                 if error.reason not in ("mode", "owner") or marker.exists() or marker.is_symlink():
                     raise
                 raise NoSuchStore(
@@ -201,10 +205,12 @@ class NamedKeyFile(FileKeyProvider):
         """As a file's; its absence is told as what it most likely is."""
         try:
             return super().key_encryption_key()
-        except KeyLost as error:
-            raise KeyLost(
+        except KeyUnavailable as error:
+            if error.reason != "no_key_file":
+                raise
+            raise KeyUnavailable(
                 f"there is no key file {self.path}; nothing was opened. Check --key-file or RAP_STATE_KEY_FILE.",
-                reason="key_file",
+                reason="no_key_file",
             ) from error
 
 

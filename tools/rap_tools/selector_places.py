@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from rap_journal.errors import HistoryGone, MisuseError, NoSuchRecord
+from rap_tools.printable import counted
 from rap_tools.selector_syntax import Active, AtLsn, AtTime, Boot, Checkpoint, Head, Relative, Selector
 from rap_tools.times import rfc3339
 
@@ -119,9 +120,14 @@ class Places:
             case Boot(number):
                 return self._boot(selector, number)
             case Checkpoint(number):
-                return self._counted(selector, [Span(lsn, lsn) for lsn in timeline.checkpoints()], number, newest=-1)
+                checkpoints = [Span(lsn, lsn) for lsn in timeline.checkpoints()]
+                return self._counted(
+                    selector, checkpoints, number, newest=-1, what=("checkpoint", "; checkpoint:-1 is the newest")
+                )
             case Active(scope, back):
-                return self._counted(selector, [Span(lsn, lsn) for lsn in timeline.activations(scope)], -back, newest=0)
+                active = [Span(lsn, lsn) for lsn in timeline.activations(scope)]
+                what = (f"activation of {scope} documents", f"; active:{scope} is the newest")
+                return self._counted(selector, active, -back, newest=0, what=what)
 
     def moment(self, selector: Selector) -> int:
         """The LSN after which the state is meant: the end of the span. Raises as `span` does, and for a time before the first record."""
@@ -141,7 +147,7 @@ class Places:
         if lsn > self._timeline.horizon_lsn:
             raise self._no_such(selector, f"the last durable record is @{self._timeline.horizon_lsn}")
         if lsn < 0:
-            raise self._no_such(selector, f"there are {self._timeline.horizon_lsn} records")
+            raise self._no_such(selector, f"it has {counted(self._timeline.horizon_lsn, 'record')}")
         return Span(lsn, lsn)
 
     def _end_us(self, selector: Selector) -> int:
@@ -157,13 +163,16 @@ class Places:
                 boots[-1] = (stamp.boot_id, Span(boots[-1][1].first, stamp.last_lsn))
             else:
                 boots.append((stamp.boot_id, Span(stamp.first_lsn, stamp.last_lsn)))
-        return self._counted(selector, [span for _, span in boots], number, newest=0)
+        spans = [span for _, span in boots]
+        return self._counted(selector, spans, number, newest=0, what=("boot of this machine", "; boot:0 is the newest"))
 
-    def _counted(self, selector: Selector, spans: list[Span], number: int, *, newest: int) -> Span:
-        """The span with this number: from 1 for the oldest, from `newest` downwards for the newest."""
+    def _counted(self, selector: Selector, spans: list[Span], number: int, *, newest: int, what: tuple[str, str]) -> Span:
+        """The span with this number: from 1 for the oldest, from `newest` downwards for the newest; `what` they are, and how to name one."""
         index = number - 1 if number > 0 else len(spans) - 1 + number - newest
         if not 0 <= index < len(spans):
-            raise self._no_such(selector, f"there are {len(spans)}" if spans else "there is none")
+            name, hint = what
+            there = f"the history that is kept has {counted(len(spans), name) if spans else f'no {name}'}"
+            raise self._no_such(selector, there + (hint if spans else ""))
         return spans[index]
 
     def _at_time(self, selector: Selector, wall_us: int) -> Span:

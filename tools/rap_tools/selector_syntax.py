@@ -31,6 +31,17 @@ from rap_tools.times import looks_like_time, parse_rfc3339, parse_span
 
 FORMS = "@1234, CLUSTER@1234, HEAD~3, 2026-01-31T03:12:00Z, now-15min, end-15min, boot:-1, checkpoint:-1, active:routes~1"
 
+MEANINGS = (
+    ("@1234, lab@1234", "the record with this LSN; in this cluster"),
+    ("HEAD~3", "three LSNs before the last durable record, HEAD"),
+    ("2026-01-31T03:12:00Z", "the last record made then or earlier"),
+    ("now-15min, end-15min", "such a time, from now or from the last record"),
+    ("boot:0, boot:-1", "the machine's newest boot, the one before it"),
+    ("checkpoint:-1", "the newest checkpoint; -2 is the one before it"),
+    ("active:routes~1", "where the routes before those in force began"),
+)
+"""The forms and what they mean, for people."""
+
 
 class AtLsn(NamedTuple):
     """The record with this LSN; 0 is the place before the first record."""

@@ -14,6 +14,7 @@ Example::
     place.value, place.lsn
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple, get_type_hints
@@ -71,8 +72,16 @@ class Place(NamedTuple):
     lsn: int | None = None
 
 
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}")
+
+
 def parse_path(text: str) -> tuple[str, ...]:
     """The parts of CLASS/KEY/FIELD, percent-decoded. Raises `MisuseError` for an empty part, or for what is not UTF-8."""
+    if broken := _BAD_ESCAPE.search(text):
+        raise MisuseError(
+            f"{text!r:.80} is not percent-encoded: {broken[0]!r} stands for no byte; nothing was read. A percent sign itself is %25.",
+            reason="bad_path",
+        )
     try:
         parts = tuple(unquote(part, errors="strict") for part in text.strip("/").split("/"))
     except UnicodeDecodeError as error:
@@ -143,7 +152,11 @@ def no_such_path(path: tuple[str, ...], name: str, names: Sequence[str]) -> NoSu
     else:
         there = "It is a single value." if path else "There is nothing."
     nearest = tuple([path_text((*path, other)) for other in near])
-    return NoSuchPath(f"there is no {path_text((*path, name))} in this state. {there}", up_to=path_text(path), nearest=nearest)
+    return NoSuchPath(
+        f"there is no {path_text((*path, name))} in this state; nothing was shown. {there}",
+        up_to=path_text(path),
+        nearest=nearest,
+    )
 
 
 def _child(place: Place, name: str) -> Place | None:

@@ -9,6 +9,7 @@ Example::
 
 from typing import Any
 
+from rap_tools.invocation import program
 from rap_tools.log_lines import lsn_range
 from rap_tools.opening import SEALED
 from rap_tools.printable import counted
@@ -118,14 +119,15 @@ def _scope(scope: dict[str, Any]) -> Piece:
         word
         for word, holds in (
             ("EXPIRED", scope["is_expired"]),
-            ("refresh due", scope["is_refresh_due"] and not scope["is_expired"]),
             ("fallen back", scope["is_fallen_back"]),
             ("one pending", scope["has_pending"]),
             (f"{scope['previous_count']} previous", scope["previous_count"]),
         )
         if holds
     ]
-    text = "; ".join([f"{_version(scope['active_version'])}, {applied}, expires {rfc3339_s(scope['expires_at_s'])}", *notes])
+    refresh = f"refresh {'due since' if scope['is_refresh_due'] else 'after'} {rfc3339_s(scope['refresh_after_s'])}"
+    ends = f"{'' if scope['is_expired'] else f'{refresh}, '}expires {rfc3339_s(scope['expires_at_s'])}"
+    text = "; ".join([f"{_version(scope['active_version'])}, {applied}, {ends}", *notes])
     return (text, "red") if scope["is_expired"] else (text, "yellow") if scope["is_fallen_back"] else text
 
 
@@ -175,7 +177,7 @@ def _sound(status: dict[str, Any]) -> Piece:
     if sound["is_sound"]:
         newest = max(journal["checkpoints"], default=0)
         since = f"since the newest checkpoint, @{newest}" if newest else "since the beginning; there is no checkpoint yet"
-        return f"nothing is missing {since}. Every byte: rap-state verify"
+        return f"nothing is missing {since}. Every byte: {program()} verify"
     missing = [f"{lsn_range(gap['first_lsn'], gap['last_lsn'])} missing ({gap['reason']})" for gap in sound["missing"]]
     scopes = [f"the active {name} document does not verify" for name in sound["unsound_scopes"]]
     lost = [f"the {name} document was lost, and none has taken its place" for name in sound["lost_scopes"]]

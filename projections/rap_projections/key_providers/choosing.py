@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 
 from rap_journal.errors import KeyUnavailable, MisuseError
 from rap_journal.markers import ProviderKind
-from rap_journal.os_filesystem import read_private_file
+from rap_journal.os_surroundings import read_private_file
 from rap_journal.passphrase_kdf import PASSPHRASE_BYTES_MAX
 from rap_projections.key_providers.door import ProvisioningKeyProvider
 from rap_projections.key_providers.kernel_keyring import KernelKeyringProvider

@@ -4,8 +4,10 @@ Rules this file keeps:
 
 - The key lives outside the store's root, so that a copy of the root alone opens nothing.
 - A missing key is never made anew for a store that exists: what it sealed would be lost silently.
-- `KeyUnavailable` says that the key may be there later, `KeyLost` that no waiting brings it back, `KeyTampered` that something else
-  stands in its place. An agent may enroll anew on `KeyLost` alone, so a provider says that only where it holds the one copy.
+- An agent may enroll anew on `KeyLost` alone, which costs the whole store. So a provider says that only where it knows that the one copy
+  is gone: never of a name, such as a path, under which nothing was found or something that is no key, for a name may be mistyped.
+  That is `KeyUnavailable`, and so is everything else that may be better the next time.
+- Whether a key is the right one the store finds out, not its provider: `KeyTampered` is about what lies in the store.
 - A representation never shows a key, and no error does.
 
 Python cannot promise that memory is wiped: keys are bytes that the interpreter may have copied. Buffers that this project fills
@@ -21,7 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from rap_journal.errors import KeyTampered
+from rap_journal.errors import KeyUnavailable
 from rap_journal.key_files import KeyProvider
 
 KEY_BYTES = 32
@@ -48,10 +50,11 @@ class ProvisioningKeyProvider(KeyProvider, Protocol):
 
 
 def checked_key(key: bytes | bytearray, where: str) -> bytes:
-    """`key`, if it has the right length; `where` names its place in the message. Raises `KeyTampered`."""
+    """`key`, if it has the right length; `where` names its place in the message. Raises `KeyUnavailable`."""
     if len(key) != KEY_BYTES:
-        raise KeyTampered(
-            f"{where} does not hold {KEY_BYTES} bytes; nothing was opened. Put the right key back.", reason="key_length"
+        raise KeyUnavailable(
+            f"{where} does not hold {KEY_BYTES} bytes, so it is no key; nothing was opened. Check the name, or put the right key back.",
+            reason="key_length",
         )
     return bytes(key)
 

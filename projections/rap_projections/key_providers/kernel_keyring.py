@@ -73,7 +73,7 @@ class KernelKeyringProvider:
                     raise self._failed(error) from error
 
     def key_encryption_key(self) -> bytes:
-        """The 32 bytes. Raises `KeyUnavailable` without the key (`KeyLost` for an ephemeral one), `KeyTampered` for another length."""
+        """The 32 bytes. Raises `KeyUnavailable` without the key (`KeyLost` for an ephemeral one), and for another length."""
         where = f"key {self._description} in the {self._keyring} keyring"
         try:
             with wiped(read_key(self._keyring, self._description, KEY_BYTES)) as key:

@@ -3,7 +3,8 @@
 Rules this file keeps:
 
 - The file is 0600, of one owner, one link, outside the store's root. Whoever reads the disk reads the key.
-- A file that is gone is `KeyLost`: it is the one copy that this provider knows of.
+- A file that is not there is `KeyUnavailable`: the path may be mistyped, a disk not mounted, a copy kept elsewhere. This provider cannot
+  know that a key is lost.
 
 Example::
 
@@ -13,10 +14,10 @@ Example::
 from collections.abc import Callable
 from pathlib import PurePath
 
-from rap_journal.errors import KeyLost, KeyTampered, KeyUnavailable, UnsafeFile
+from rap_journal.errors import KeyUnavailable, UnsafeFile
 from rap_journal.markers import ProviderKind
-from rap_journal.os_filesystem import read_private_file, write_private_file
-from rap_projections.key_providers.door import KEY_BYTES
+from rap_journal.os_surroundings import read_private_file, write_private_file
+from rap_projections.key_providers.door import KEY_BYTES, checked_key
 
 
 class FileKeyProvider:
@@ -52,13 +53,14 @@ class FileKeyProvider:
             ) from error
 
     def key_encryption_key(self) -> bytes:
-        """The 32 bytes. Raises `KeyLost` without the file, `KeyUnavailable` when it cannot be read, `KeyTampered` for another length."""
+        """The 32 bytes. Raises `KeyUnavailable` without the file, when it cannot be read, and for another length; `UnsafeFile`."""
         try:
             key = read_private_file(self._path, KEY_BYTES + 1)
         except FileNotFoundError as error:
-            raise KeyLost(
-                f"the key file {self._path} is gone; the store was left alone. Restore the file, or enroll anew.",
-                reason="key_file",
+            raise KeyUnavailable(
+                f"there is no key file {self._path}; nothing was opened. Check the path. If the file is gone, put its copy back, or open the "
+                "store by another key slot.",
+                reason="no_key_file",
             ) from error
         except UnsafeFile:
             raise
@@ -66,8 +68,4 @@ class FileKeyProvider:
             raise KeyUnavailable(
                 f"the key file {self._path} cannot be read ({error.strerror}); try again.", reason="key_file"
             ) from error
-        if len(key) != KEY_BYTES:
-            raise KeyTampered(
-                f"the key file {self._path} does not hold {KEY_BYTES} bytes; nothing was opened.", reason="key_file"
-            )
-        return key
+        return checked_key(key, f"the key file {self._path}")

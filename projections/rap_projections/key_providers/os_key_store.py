@@ -4,7 +4,7 @@ Rules this file keeps:
 
 - A closed list says which backends protect what they keep: Secret Service, Keychain, the vault of Windows (DPAPI). A backend is
   refused by its class: null, fail, files in plain text, and a chain that has any such link.
-- A store that is locked or does not answer is `KeyUnavailable`. One that is open and lacks the entry is `KeyLost`: it held the copy.
+- A store that is locked, does not answer or lacks the entry is `KeyUnavailable`: it may be another user's store, or the names mistyped.
 - Backends let through whatever their libraries raise, whose texts are not ours: errors name the type of a failure and no more.
 
 Example::
@@ -17,7 +17,7 @@ import binascii
 from collections.abc import Callable
 from typing import Any
 
-from rap_journal.errors import KeyLost, KeyTampered, KeyUnavailable, MisuseError
+from rap_journal.errors import KeyUnavailable, MisuseError
 from rap_journal.markers import ProviderKind
 from rap_projections.key_providers.door import KEY_BYTES, checked_key
 from rap_projections.key_providers.extras import load_extra
@@ -62,24 +62,29 @@ class OsKeyStoreProvider:
         """Make the entry with a random key if it is not there. Raises `KeyUnavailable`."""
         try:
             self.key_encryption_key()
-        except KeyLost:
+        except KeyUnavailable as error:
+            if error.reason != "no_key_store_entry":
+                raise
             text = base64.b64encode(randomness(KEY_BYTES)).decode()
             self._asking(lambda backend: backend.set_password(self._service, self._user, text))
             self.key_encryption_key()
 
     def key_encryption_key(self) -> bytes:
-        """The 32 bytes. Raises `KeyUnavailable`, `KeyLost` without the entry, `KeyTampered` for one that is no key."""
+        """The 32 bytes. Raises `KeyUnavailable`, also without the entry and for one that is no key."""
         text = self._asking(lambda backend: backend.get_password(self._service, self._user))
         if text is None:
-            raise KeyLost(
-                f"the key store has no entry {self._user} of {self._service}; nothing was opened. Restore the entry, or enroll anew.",
-                reason="key_store_entry",
+            raise KeyUnavailable(
+                f"the key store has no entry {self._user} of {self._service}; nothing was opened. Check both names and the user whose key "
+                "store it is. If the entry is gone, put its copy back, or open the store by another key slot.",
+                reason="no_key_store_entry",
             )
         where = f"entry {self._user} of {self._service} in the key store"
         try:
             return checked_key(base64.b64decode(str(text), validate=True), where)
         except (binascii.Error, ValueError) as error:
-            raise KeyTampered(f"{where} is no key; nothing was opened. Put the right one back.", reason="key_length") from error
+            raise KeyUnavailable(
+                f"{where} is no key; nothing was opened. Check the names, or put the right one back.", reason="key_length"
+            ) from error
 
     def _asking(self, step: Callable[[Any], Any]) -> Any:
         """What `step` gets of the backend. Raises `KeyUnavailable`."""

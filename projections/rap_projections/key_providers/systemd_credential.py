@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 from rap_journal.errors import KeyUnavailable, MisuseError, UnsafeFile
 from rap_journal.markers import ProviderKind
-from rap_journal.os_filesystem import environment_variable, read_credential
+from rap_journal.os_surroundings import environment_variable, read_credential
 from rap_projections.key_providers.door import KEY_BYTES, checked_key
 
 DIRECTORY_VARIABLE = "CREDENTIALS_DIRECTORY"
@@ -55,7 +55,7 @@ class SystemdCredentialProvider:
         self.key_encryption_key()
 
     def key_encryption_key(self) -> bytes:
-        """The 32 bytes. Raises `KeyUnavailable` without the credential, `KeyTampered` for another length, `UnsafeFile`."""
+        """The 32 bytes. Raises `KeyUnavailable` without the credential and for another length, `UnsafeFile`."""
         directory = environment_variable(DIRECTORY_VARIABLE)
         if directory is None:
             raise self._unavailable(f"the service manager gave this process no credentials (${DIRECTORY_VARIABLE} is not set)")

@@ -8,7 +8,7 @@ Rules this file keeps:
   nothing. Whoever can put himself between the two is not kept out.
 - No state of the machine (PCR) is asked for: the TPM binds the store to the machine, not to what it booted.
 - A blob that this TPM did not make is `KeyLost`: the TPM was cleared, or the disk is in another machine. A TPM that does not answer is
-  `KeyUnavailable`.
+  `KeyUnavailable`, and so is a file that is not there or is no blob: the path may be mistyped.
 - The device is named. The search of the TSS library would end at any program that listens on a port.
 - Private keys of identities are sealed in the store, and not made in the TPM.
 
@@ -39,9 +39,9 @@ from pathlib import PurePath
 from types import ModuleType
 from typing import Any
 
-from rap_journal.errors import KeyLost, KeyTampered, KeyUnavailable, MisuseError, StateStoreError, UnsafeFile
+from rap_journal.errors import KeyLost, KeyUnavailable, MisuseError, StateStoreError, UnsafeFile
 from rap_journal.markers import ProviderKind
-from rap_journal.os_filesystem import read_private_file, write_private_file
+from rap_journal.os_surroundings import read_private_file, write_private_file
 from rap_projections.key_providers.anchors import STEPS_MAX
 from rap_projections.key_providers.door import KEY_BYTES, checked_key
 from rap_projections.key_providers.extras import load_extra
@@ -95,7 +95,9 @@ class Tpm2Provider:
         """Seal a random key into the file if that is not there. Raises `KeyUnavailable`."""
         try:
             self._read()
-        except KeyLost:
+        except KeyUnavailable as error:
+            if error.reason != "no_tpm_blob":
+                raise
             key = randomness(KEY_BYTES)
             with _tpm(self._tcti) as (library, context):
                 blob = _encode(*_seal(library, context, key))
@@ -105,8 +107,8 @@ class Tpm2Provider:
                 raise self._unavailable("made", error) from error
 
     def key_encryption_key(self) -> bytes:
-        """The 32 bytes. Raises `KeyLost` without the file or where this TPM did not make it, `KeyUnavailable` without an answer of the
-        TPM, `KeyTampered` for a file that is not what was written."""
+        """The 32 bytes. Raises `KeyUnavailable` without the file, for one that is not as it was written, and without an answer of the TPM;
+        `KeyLost` where this TPM did not make it, or was cleared since; `UnsafeFile`."""
         public, private = _decode(self._read(), self._path)
         with _tpm(self._tcti) as (library, context):
             return checked_key(_unseal(library, context, public, private), f"the key in {self._path}")
@@ -115,8 +117,10 @@ class Tpm2Provider:
         try:
             return read_private_file(self._path, _BLOB_BYTES_MAX)
         except FileNotFoundError as error:
-            raise KeyLost(
-                f"the sealed key {self._path} is gone; nothing was opened. Restore the file, or enroll anew.", reason="tpm_blob"
+            raise KeyUnavailable(
+                f"there is no sealed key {self._path}; nothing was opened. Check the path. If the file is gone, put its copy back, or open the "
+                "store by another key slot.",
+                reason="no_tpm_blob",
             ) from error
         except UnsafeFile:
             raise
@@ -323,7 +327,7 @@ def _decode(blob: bytes, path: str) -> tuple[bytes, bytes]:
         middle = _HEAD.size + public_bytes
         if (magic, version, reserved) == (_MAGIC, 1, 0) and len(blob) == middle + private_bytes + 32:
             return blob[_HEAD.size : middle], blob[middle:-32]
-    raise KeyTampered(
-        f"the sealed key {path} is not the file that was written; nothing was opened. Restore it from a backup.",
+    raise KeyUnavailable(
+        f"{path} is not a sealed key as it was written; nothing was opened. Check the path, or put the right file back.",
         reason="tpm_blob",
     )

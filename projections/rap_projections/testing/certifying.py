@@ -7,7 +7,7 @@ Rules this file keeps:
 
 Example::
 
-    issuer = CertificateIssuer("eu-west-1", seed=0, issued_at_s=1_800_000_000)
+    issuer = CertificateIssuer(ClusterId("eu-west-1"), seed=0, issued_at_s=1_800_000_000)
     issuer.peer("node-17", purposes=[]).chain
 """
 

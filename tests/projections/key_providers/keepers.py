@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -46,6 +47,31 @@ def need_kernel_keyring() -> None:
     except OSError as error:
         if "ENOKEY" not in str(error):
             pytest.skip(f"the kernel key service may not be used here ({error.strerror})")
+
+
+class FakeBackend:
+    """A backend that keeps entries in memory, or fails."""
+
+    def __init__(self, entries: dict[tuple[str, str], str] | None = None, failure: Exception | None = None) -> None:
+        self.entries = entries if entries is not None else {}
+        self.failure = failure
+
+    def get_password(self, service: str, user: str) -> str | None:
+        if self.failure is not None:
+            raise self.failure
+        return self.entries.get((service, user))
+
+    def set_password(self, service: str, user: str, text: str) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.entries[service, user] = text
+
+
+def library_with(backend: object, patch: pytest.MonkeyPatch) -> None:
+    """Let the library `keyring` answer with a backend, whether it is installed or not."""
+    library = ModuleType("keyring")
+    library.get_keyring = lambda: backend  # type: ignore[attr-defined]  # all that is used of the library
+    patch.setitem(sys.modules, "keyring", library)
 
 
 class SoftwareTpm:

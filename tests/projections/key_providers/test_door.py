@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from rap_journal.errors import KeyTampered
+from rap_journal.errors import KeyUnavailable
 from rap_journal.markers import ProviderKind
 from rap_projections.key_providers.door import KEY_BYTES, ProvisioningKeyProvider, checked_key, wiped
 from rap_projections.keys import (
@@ -39,7 +39,7 @@ def test_a_key_of_the_right_length_comes_as_bytes() -> None:
 
 @pytest.mark.parametrize("key", [b"", b"s" * 31, b"s" * 33])
 def test_a_key_of_another_length_is_tampered_and_not_shown(key: bytes) -> None:
-    with pytest.raises(KeyTampered, match="the place does not hold 32 bytes") as caught:
+    with pytest.raises(KeyUnavailable, match="the place does not hold 32 bytes") as caught:
         checked_key(key, "the place")
     assert "sss" not in str(caught.value)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rap_journal.errors import KeyLost, KeyTampered, KeyUnavailable, UnsafeFile
+from rap_journal.errors import KeyUnavailable, UnsafeFile
 from rap_journal.testing import SeededRandomness
 from rap_projections import NodeStore
 from rap_projections.keys import KEY_BYTES, FileKeyProvider
@@ -66,16 +66,37 @@ def test_a_link_in_the_place_of_the_key_is_not_followed(provider: FileKeyProvide
 @pytest.mark.parametrize("content", [b"", KEY[:-1], KEY + b"\0", KEY * 100])
 def test_a_key_of_another_length_is_not_used(provider: FileKeyProvider, content: bytes) -> None:
     Path(provider.path).write_bytes(content)
-    with pytest.raises(KeyTampered, match="does not hold 32 bytes; nothing was opened") as caught:
+    with pytest.raises(KeyUnavailable, match="does not hold 32 bytes, so it is no key; nothing was opened") as caught:
         provider.key_encryption_key()
-    assert caught.value.reason == "key_file"
+    assert (caught.value.reason, caught.value.action) == ("key_length", "retry")
 
 
-def test_a_missing_key_is_lost_and_reading_makes_none(tmp_path: Path) -> None:
-    with pytest.raises(KeyLost) as caught:
+def test_a_key_file_that_is_not_there_is_no_reason_to_enroll_anew_and_reading_makes_none(tmp_path: Path) -> None:
+    with pytest.raises(KeyUnavailable, match=r"there is no key file .*; nothing was opened. Check the path.") as caught:
         FileKeyProvider(tmp_path / "key").key_encryption_key()
-    assert (caught.value.reason, caught.value.action) == ("key_file", "reenroll")
+    assert (caught.value.reason, caught.value.action) == ("no_key_file", "retry")
     assert list(tmp_path.iterdir()) == []
+
+
+WRONG_KEYS = {"absent": (None, "no_key_file"), "of another store": (b"o" * 32, "wrong_key"), "no key": (b"text\n", "key_length")}
+
+
+@pytest.mark.parametrize("case", WRONG_KEYS)
+def test_a_mistyped_path_costs_a_store_nothing_and_tells_absent_from_wrong(
+    provider: FileKeyProvider, tmp_path: Path, case: str
+) -> None:
+    root, (content, reason) = tmp_path / "store", WRONG_KEYS[case]
+    NodeStore.open(root, keys=provider, create=True, background=False).close()
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file() and path.name != "LOCK"}
+    other = tmp_path / "other"
+    if content is not None:
+        other.touch(0o600)
+        other.write_bytes(content)
+    with pytest.raises(KeyUnavailable) as caught:
+        NodeStore.open(root, keys=FileKeyProvider(other), create=True, background=False)
+    assert (caught.value.reason, caught.value.action) == (reason, "retry")
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file() and path.name != "LOCK"} == before
+    NodeStore.open(root, keys=provider, background=False).close()
 
 
 @pytest.mark.parametrize("create", [False, True])
@@ -85,7 +106,7 @@ def test_a_missing_key_is_never_made_anew_for_a_store_that_exists(
     root = tmp_path / "store"
     NodeStore.open(root, keys=provider, create=True, background=False).close()
     os.unlink(provider.path)
-    with pytest.raises(KeyLost):
+    with pytest.raises(KeyUnavailable):
         NodeStore.open(root, keys=provider, create=create, background=False)
     assert not os.path.exists(provider.path)
     Path(provider.path).touch(0o600)
@@ -109,6 +130,6 @@ def test_a_representation_shows_where_the_key_is_and_never_the_key(provider: Fil
 
 def test_no_error_about_a_key_shows_any_of_it(provider: FileKeyProvider) -> None:
     Path(provider.path).write_bytes(b"hunter2")
-    with pytest.raises(KeyTampered) as caught:
+    with pytest.raises(KeyUnavailable) as caught:
         provider.key_encryption_key()
     assert "hunter2" not in f"{caught.value!r} {caught.value.facts()}"

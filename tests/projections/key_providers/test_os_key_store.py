@@ -3,35 +3,17 @@
 import base64
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from rap_journal.errors import KeyLost, KeyTampered, KeyUnavailable, MisuseError
+from rap_journal.errors import KeyUnavailable, MisuseError
 from rap_projections.key_providers import os_key_store
 from rap_projections.key_providers.os_key_store import OsKeyStoreProvider, untrusted
-from tests.projections.key_providers.keepers import with_secret_service, without_secret_service
+from tests.projections.key_providers.keepers import FakeBackend, library_with, with_secret_service, without_secret_service
 
 KEY = bytes(range(32))
-
-
-class FakeBackend:
-    """A backend that keeps entries in memory, or fails."""
-
-    def __init__(self, entries: dict[tuple[str, str], str] | None = None, failure: Exception | None = None) -> None:
-        self.entries = entries if entries is not None else {}
-        self.failure = failure
-
-    def get_password(self, service: str, user: str) -> str | None:
-        if self.failure is not None:
-            raise self.failure
-        return self.entries.get((service, user))
-
-    def set_password(self, service: str, user: str, text: str) -> None:
-        if self.failure is not None:
-            raise self.failure
-        self.entries[service, user] = text
 
 
 def backend_class(name: str, **attributes: object) -> object:
@@ -44,12 +26,7 @@ def backend_class(name: str, **attributes: object) -> object:
 def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
     """Let the library `keyring` answer with a backend, whether it is installed or not."""
 
-    def use(backend: object) -> None:
-        library = ModuleType("keyring")
-        library.get_keyring = lambda: backend  # type: ignore[attr-defined]  # all that is used of the library
-        monkeypatch.setitem(sys.modules, "keyring", library)
-
-    return use
+    return partial(library_with, patch=monkeypatch)
 
 
 @pytest.fixture
@@ -75,23 +52,23 @@ def test_a_provisioned_key_is_an_entry_and_provisioning_again_keeps_it(
     assert provider.key_encryption_key() == KEY
 
 
-def test_an_open_key_store_without_the_entry_has_lost_it(
+def test_an_open_key_store_without_the_entry_is_no_reason_to_enroll_anew(
     provider: OsKeyStoreProvider, use: Callable[[object], None], trusted: str
 ) -> None:
     use(FakeBackend())
-    with pytest.raises(KeyLost, match="Restore the entry, or enroll anew") as caught:
+    with pytest.raises(KeyUnavailable, match="Check both names") as caught:
         provider.key_encryption_key()
-    assert (caught.value.reason, caught.value.action) == ("key_store_entry", "reenroll")
+    assert (caught.value.reason, caught.value.action) == ("no_key_store_entry", "retry")
 
 
 @pytest.mark.parametrize(
     "text", ["", "hunter2", base64.b64encode(KEY[:-1]).decode(), base64.b64encode(KEY * 2).decode(), "ä" * 44]
 )
-def test_an_entry_that_is_no_key_is_tampered_and_not_shown(
+def test_an_entry_that_is_no_key_is_not_used_and_not_shown(
     provider: OsKeyStoreProvider, use: Callable[[object], None], trusted: str, text: str
 ) -> None:
     use(FakeBackend({("rap-node", "node-17"): text}))
-    with pytest.raises(KeyTampered) as caught:
+    with pytest.raises(KeyUnavailable) as caught:
         provider.key_encryption_key()
     assert caught.value.reason == "key_length"
     assert not text or text not in str(caught.value)
@@ -227,7 +204,7 @@ print(json.dumps(told))
 def test_a_store_lives_by_a_key_in_a_secret_service(tmp_path: Path) -> None:
     told = with_secret_service(tmp_path, SCRIPT.replace("STORE", str(tmp_path / "store")))
     assert told == {
-        "before": ["KeyLost", "key_store_entry"],
+        "before": ["KeyUnavailable", "no_key_store_entry"],
         "protection": "os_key_store",
         "again": None,
         "kept": 44,

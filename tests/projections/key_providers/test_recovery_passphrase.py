@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rap_journal.errors import KeyLost, KeyUnavailable, MisuseError
+from rap_journal.errors import KeyUnavailable, MisuseError
 from rap_journal.passphrase_kdf import Kdf, derive_key
 from rap_journal.testing import SeededRandomness
 from rap_projections import NodeStore
@@ -72,7 +72,7 @@ def test_a_node_whose_key_file_is_lost_comes_back_by_its_passphrase_with_all_clu
         assert store.keys.add_slot(RecoveryPassphraseProvider(person)) == 2
         assert len(person.handed_out) == 2
     Path(file.path).unlink()
-    with pytest.raises(KeyLost):
+    with pytest.raises(KeyUnavailable):
         NodeStore.open(root, keys=file, background=False)
     with pytest.raises(KeyUnavailable) as caught:
         NodeStore.open(root, keys=RecoveryPassphraseProvider(Person(b"incorrect horse battery")), background=False)

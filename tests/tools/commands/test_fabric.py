@@ -28,7 +28,7 @@ def test_what_is_issued_is_what_the_store_takes(tmp_path: Path) -> None:
     view = cluster.view()
     assert sorted(view.peers.peers) == ["node-1", "node-2"]
     assert view.updates.subject("agent").offer is not None
-    assert view.updates.subject("agent").offer.sequence == 7  # type: ignore[union-attr]  # looked at above
+    assert view.updates.subject("agent").offer.sequence == 7
     assert cluster.policy.degraded_s_max == 600
     kit.store.close()
 

@@ -48,5 +48,5 @@ def test_exit_codes_tell_what_is_wrong(lab: Disk, tmp_path: Path) -> None:
     assert code(*recovery, "--expect", fingerprint, file="rotten") == 8
     assert code("--recovery-key", str(tmp_path / "absent"), "--expect", fingerprint) == 11
     assert code("--recovery-key", str(lab.key_file), "--expect", fingerprint) == 11
-    assert code(*recovery, "--expect", fingerprint, file="missing") == 12
+    assert code(*recovery, "--expect", fingerprint, file="missing") == 3
     assert not (tmp_path / "new").exists()

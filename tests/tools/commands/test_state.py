@@ -115,7 +115,7 @@ def test_a_longer_path_leads_to_the_same_value_and_is_told_by_its_shortest(lab: 
         ("routes/node-3/inter", 3, "interactive"),
         ("peers/%ff", 2, "UTF-8"),
         ("peers//x", 2, "empty part"),
-        ("agent", 3, "telemetry"),
+        ("agent", 3, "log --agent"),
     ],
 )
 def test_a_path_that_leads_nowhere_says_what_there_is(lab: Disk, path: str, code: int, named: str) -> None:

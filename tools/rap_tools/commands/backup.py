@@ -21,13 +21,15 @@ from typing import Any
 
 from rap_journal.backup_files import KEY_BYTES, public_recovery_key
 from rap_journal.errors import MisuseError, StateStoreError
-from rap_journal.os_filesystem import OsFileSystem, write_private_file
+from rap_journal.os_filesystem import OsFileSystem
+from rap_journal.os_surroundings import write_private_file
 from rap_journal.sealing import Purpose
 from rap_projections.agent_reading import read_agent
 from rap_projections.backing_up import BackupReceipt, Maker, error_word, take_backup
 from rap_projections.backup_content import LeftCluster
 from rap_projections.history_source import HistorySource
 from rap_tools.exit_codes import ExitCode
+from rap_tools.invocation import program
 from rap_tools.json_output import head
 from rap_tools.opening import StoreReading
 from rap_tools.session import Session
@@ -95,7 +97,7 @@ def _recipient(session: Session) -> bytes | None:
 
 def _tell(session: Session, receipt: BackupReceipt) -> None:
     place = shlex.quote(receipt.path)
-    following = [f"rap-state restore {place} -D NEW_ROOT --key-file NEW_KEY --recovery-key FILE --expect {receipt.fingerprint}"]
+    following = [f"{program()} restore {place} -D NEW_ROOT --key-file NEW_KEY --recovery-key FILE --expect {receipt.fingerprint}"]
     fields: dict[str, Any] = {
         "file": receipt.path, "size": receipt.size, "sha256": receipt.sha256, "fingerprint": receipt.fingerprint,
         "recipient": receipt.recipient, "clusters": list(receipt.clusters), "left_out": receipt.left_out, "next": following,

@@ -26,6 +26,7 @@ from rap_journal.errors import MisuseError
 from rap_journal.values import ClusterId
 from rap_projections.document_schema import read_snapshot
 from rap_projections.documents import CAUTIOUS_POLICY, CLUSTER_WIDE, DocumentType, HeadEntry, Scope, SignedPolicy
+from rap_projections.refusals import RefusedError
 from rap_projections.signed_document import open_document
 from rap_projections.testing.entries import make_reference
 from rap_projections.testing.fabric import Fabric
@@ -54,7 +55,12 @@ def run(session: Session) -> int:
     if session.cluster is None:
         raise MisuseError("a document is for a cluster; nothing was issued. Name it with -c CLUSTER.", reason="no_cluster")
     fabric = Fabric(ClusterId(session.cluster), options.seed, _issued_at_s(session))
-    issued = _KINDS[options.kind](fabric, options.entries, options.number)
+    try:
+        issued = _KINDS[options.kind](fabric, options.entries, options.number)
+    except RefusedError as refusal:
+        raise MisuseError(
+            f"these entries make no {options.kind} document ({refusal.what}); nothing was issued.", reason="entries"
+        ) from refusal
     file = getattr(options, "out_file", None)
     if file is None and session.is_terminal:
         raise MisuseError("a document is not text; nothing was issued. Write it to a file with -O FILE.", reason="terminal")

@@ -20,6 +20,7 @@ from typing import Any
 from rap_journal.errors import MisuseError, NoSuchStore
 from rap_projections.keys import FileKeyProvider
 from rap_projections.store import NodeStore
+from rap_tools.invocation import program
 from rap_tools.json_output import head
 from rap_tools.opening import StoreReading
 from rap_tools.session import Session
@@ -35,6 +36,8 @@ def run(session: Session) -> int:
     keys = Path(key_file).absolute()
     if not root.parent.is_dir():
         raise MisuseError(f"there is no folder {root.parent} to make {root.name} in; nothing was made.", reason="no_parent")
+    if root.is_file():
+        raise MisuseError(f"{root} is a file; nothing was made. Name a folder that is not there yet.", reason="not_a_folder")
     changed = not _is_store(str(root), str(keys))
     if changed:
         NodeStore.open(root, keys=FileKeyProvider(keys), create=True, background=False).close()
@@ -43,7 +46,7 @@ def run(session: Session) -> int:
 
 
 def _is_store(root: str, key_file: str) -> bool:
-    """Whether there is a store already. Raises `KeyLost`, `KeyTampered`, `KeyUnavailable` where this key does not open it, `DamageError`."""
+    """Whether there is a store already. Raises `KeyTampered`, `KeyUnavailable` where this key does not open it, `DamageError`."""
     try:
         store = StoreReading.open(root, key_file)
     except NoSuchStore:
@@ -58,9 +61,9 @@ def _is_store(root: str, key_file: str) -> bool:
 def _tell(session: Session, root: Path, keys: Path, changed: bool) -> None:
     place = f"-D {shlex.quote(str(root))}"
     following = [
-        f"rap-state status {place} --key-file {shlex.quote(str(keys))}",
-        "rap-state fabric bundle -c lab -O bundle.cbor",
-        f"rap-state verify {place}",
+        f"{program()} status {place} --key-file {shlex.quote(str(keys))}",
+        f"{program()} fabric bundle -c lab -O bundle.cbor",
+        f"{program()} verify {place}",
     ]
     made = {
         "root": "the store: agent/ and clusters/, a marker, the writer's lock",

@@ -135,6 +135,14 @@ def _range(log: _Log, places: dict[str, Selector]) -> _Range:
         first = log.places.span(places["since"]).first
     if "after" in places:
         first = max(first, log.places.span(places["after"]).last + 1)
+    if "until" in places and last + 1 < first:
+        begin = places.get("since") or places["after"]
+        raise MisuseError(
+            f"from {begin.text} (@{first}) to {places['until'].text} (@{last}) leads backwards; nothing was shown. "
+            "Give the earlier place to -S and the later one to -U; -r shows the newest first.",
+            cluster=log.cluster,
+            reason="backwards",
+        )
     kept = log.frames.first_lsn()
     asked = next((places[name] for name in ("since", "after", "until") if name in places), None)
     if asked is not None and isinstance(asked.where, AtLsn) and min(first, last) < kept > 1:

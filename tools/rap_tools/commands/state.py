@@ -15,13 +15,17 @@ Example::
 import shlex
 from typing import Any, NamedTuple
 
+from rap_journal.errors import NoSuchRecord
 from rap_projections.cluster_view import ClusterView, view_of
 from rap_projections.event_kinds import CLUSTER_CLASSES
+from rap_tools.complaint import NO_AGENT_STATE
 from rap_tools.exit_codes import worst
 from rap_tools.frame_reading import MissingRecords
 from rap_tools.history_timeline import HistoryTimeline
+from rap_tools.invocation import program
 from rap_tools.json_output import head
 from rap_tools.log_lines import lsn_range
+from rap_tools.opening import AGENT_NAME
 from rap_tools.selector_places import Places
 from rap_tools.selector_syntax import parse_selector
 from rap_tools.session import Session
@@ -49,7 +53,11 @@ def run(session: Session) -> int:
     for gap in found.missing:
         session.remark(
             f"rap-state: {lsn_range(gap.first_lsn, gap.last_lsn)} missing ({gap.reason}): this state may be wrong. "
-            f"Try: rap-state -D {shlex.quote(session.root())} verify"
+            f"Try: {program()} -D {shlex.quote(session.root())} verify"
+        )
+    if not found.view.lsn:
+        session.remark(
+            "rap-state: nothing had happened before the first record, so there is nothing to see here. The first is @1."
         )
     code = worst(gap.exit_code for gap in found.missing)
     if session.is_text:
@@ -61,6 +69,11 @@ def run(session: Session) -> int:
 
 def _find(session: Session) -> _Found:
     parts, selector = parse_path(session.options.path), parse_selector(session.options.at)
+    if parts[0] == AGENT_NAME:
+        raise NoSuchRecord(
+            "the agent's own journal has no state that paths lead to; nothing was shown. Its events are in log --agent, its sum in status.",
+            reason=NO_AGENT_STATE,
+        )
     if parts[0] not in _CLASSES:
         raise no_such_path((), parts[0], _CLASSES)
     with session.open_store() as store:

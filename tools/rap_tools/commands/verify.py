@@ -63,6 +63,19 @@ MEANINGS: dict[ExitCode, tuple[str, str]] = {
 _STYLES = {Severity.HARMLESS: "", Severity.TORN: "yellow", Severity.CACHE_DAMAGE: "yellow"}
 
 
+WORDS = {
+    "unexpected": "the store did not make this file",
+    "wrong_key": "the key that was given is not the one that this is sealed with; not judged",
+}
+"""Findings that a sentence of its own tells better."""
+
+STRANGERS = (
+    "files lie in the store that it did not make, and everything that it made is what was written",
+    "look at them and move them out of the store: nobody but the store writes there",
+)
+"""What to say where nothing worse was found than such files."""
+
+
 class _Verified(NamedTuple):
     """What was asked about (None: everything), and what was found of it."""
 
@@ -87,7 +100,11 @@ def run(session: Session) -> int:
         report = verify_whole_store(root, keys=keys)
         findings = [finding for finding in report.findings if place is None or _is_below(finding.file, place)]
         if place is not None and not findings and not _exists(root, place):
-            raise NoSuchRecord(f"{place} is not in this store, and nothing should be there.", file=place, reason="no_such_file")
+            raise NoSuchRecord(
+                f"{place} is not in this store, and nothing should be there; nothing was judged.",
+                file=place,
+                reason="no_such_file",
+            )
     code = worst(finding.severity.exit_code for finding in findings)
     journals = [journal for journal in report.journals if place is None or _is_below(journal.folder, place)]
     # A key that does not fit leaves the seals of that journal as they are.
@@ -106,6 +123,8 @@ def _place(session: Session, root: Directory, cluster: str | None) -> str | None
     if file is None:
         return f"{CLUSTERS}/{cluster}" if cluster else None
     path = Path(file)
+    if ".." in path.parts and not path.resolve().is_relative_to(Path(session.root()).resolve()):
+        raise MisuseError(f"{file} lies outside the store {session.root()}; nothing was read.", reason="outside")
     if path.is_absolute() or path.resolve().is_relative_to(Path(session.root()).resolve()):
         base = Path(session.root()).resolve()
         if not path.resolve().is_relative_to(base):
@@ -137,13 +156,13 @@ def _print(session: Session, found: _Verified) -> None:
         segments, frames = counted(journal.segment_count, "segment"), counted(journal.frame_count, "frame")
         text.line((journal.folder, "bold"), f"  {lsns}, {segments}, {frames}")
     for finding in found.findings:
-        text.line((finding.sentence(), _STYLES.get(finding.severity, "red")))
+        text.line((_sentence(finding), _STYLES.get(finding.severity, "red")))
     grave = sum(finding.severity > Severity.HARMLESS for finding in found.findings)
     verdict: tuple[str, str] = (counted(grave, "finding"), "red") if grave else ("sound", "green")
     live = " A writer is at work: nothing past its last durable record was judged." if found.is_live else ""
     where = "" if found.place is None else f"{found.place}: "
     text.line(where, verdict, f" ({_seals_text(found)}).{live}")
-    meaning, following = MEANINGS[found.code]
+    meaning, following = _meaning(found)
     text.line(f"exit {int(found.code)}: {meaning}. Next: {following}.")
 
 
@@ -157,7 +176,7 @@ def _seals_text(found: _Verified) -> str:
 def _write(session: Session, found: _Verified, cluster: str | None) -> None:
     writer = session.json()
     last = next((journal.last_lsn for journal in found.journals if cluster and journal.cluster == cluster), None)
-    meaning, following = MEANINGS[found.code]
+    meaning, following = _meaning(found)
     fields = head(
         "rap-state-verify", cluster, last, is_live=found.is_live, is_unsealed=found.is_unsealed,
         not_checked=[] if found.is_unsealed else list(NOT_CHECKED), is_sound=found.code is ExitCode.DONE, meaning=meaning, next=following,
@@ -167,6 +186,17 @@ def _write(session: Session, found: _Verified, cluster: str | None) -> None:
     for finding in found.findings:
         writer.item(_finding_object(finding))
     writer.end(found.code)
+
+
+def _sentence(finding: VerifyFinding) -> str:
+    words = WORDS.get(finding.reason)
+    return f"{finding.file}: {words} ({finding.reason})" if words else finding.sentence()
+
+
+def _meaning(found: _Verified) -> tuple[str, str]:
+    grave = [finding.reason for finding in found.findings if finding.severity > Severity.HARMLESS]
+    is_strangers = found.code is ExitCode.CACHE_DAMAGE and set(grave) == {"unexpected"}
+    return STRANGERS if is_strangers else MEANINGS[found.code]
 
 
 def _finding_object(finding: VerifyFinding) -> dict[str, Any]:
