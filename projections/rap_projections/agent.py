@@ -12,11 +12,13 @@ Example::
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from rap_journal.errors import MisuseError
 from rap_journal.records import Category, Record
+from rap_projections import anchor_events
+from rap_projections.anchor_events import AnchorNote
 from rap_projections.class_state import NOTHING, folds, shape, with_entry, without
 from rap_projections.event_kinds import AGENT, Event, event_kind
 from rap_projections.known_floors import NOTHING_KNOWN, KnownFloors
@@ -176,6 +178,7 @@ class AgentView(NamedTuple):
         clusters: every cluster joined, by id, with the newest 64 of those that were left.
         update_engine: what is known of it.
         diagnostics: recent diagnostics, newest last, at most 64.
+        anchor: what is known of the anchor outside the root.
         provenance: LSN that last changed each field.
     """
 
@@ -187,6 +190,7 @@ class AgentView(NamedTuple):
     clusters: Mapping[str, Membership] = NOTHING
     update_engine: UpdateEngine | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
+    anchor: AnchorNote = AnchorNote()
     provenance: Mapping[str, int] = NOTHING
 
     def joined(self) -> tuple[str, ...]:
@@ -320,6 +324,11 @@ def _update_engine(before: AgentView, event: UpdateEngineSeen, record: Record) -
     return before._replace(update_engine=UpdateEngine._make(event))
 
 
+def _anchor_step(kind: type) -> Callable[[AgentView, Any, Record], AgentView]:
+    step = anchor_events.STEPS[kind]
+    return lambda before, event, record: before._replace(anchor=step(before.anchor, event, record))
+
+
 FOLDS = folds(
     {
         Opened: _opened,
@@ -330,6 +339,7 @@ FOLDS = folds(
         FeatureFlagSet: _flag_set,
         DiagnosticNoted: _diagnostic,
         UpdateEngineSeen: _update_engine,
+        **{kind: _anchor_step(kind) for kind in anchor_events.STEPS},
     },
     after_reset=AgentView(),
 )

@@ -92,6 +92,10 @@ class AgentState:
             require(argument, value, str)
         return self.execute(lambda now: agent.decide_update_engine(self.view(), name=name, version=version, state=state), context)
 
+    def node_us(self) -> int:
+        """Node time now, microseconds."""
+        return self._core.node_us()
+
     def execute(self, decide: Decide, context: Context | None = None) -> Receipt:
         """Decide and write."""
         return self._core.execute("agent", decide, context)

@@ -29,6 +29,7 @@ from rap_projections.cluster_context import ClusterContext
 from rap_projections.cluster_opening import Opening
 from rap_projections.cluster_view import ClusterView, view_of
 from rap_projections.derivation import Derivation
+from rap_projections.doubts import Doubts, heed
 from rap_projections.event_kinds import HEALTH, PEERS, ROUTES, SERVICES, SNAPSHOTS, TELEMETRY, UPDATES, Event
 from rap_projections.health_calls import Health
 from rap_projections.housekeeper import Ticking
@@ -73,7 +74,8 @@ class ClusterState:
     telemetry: Telemetry
     hints: Hints
 
-    def __init__(self, cluster_id: str, core: JournaledState, policy: Policy, protection: str) -> None:
+    def __init__(self, cluster_id: str, core: JournaledState, policy: Policy, protection: str, doubts: Doubts) -> None:
+        self._doubts = doubts
         self._context = ClusterContext(cluster_id, core, policy)
         self._core = core
         self._protection = protection
@@ -116,7 +118,7 @@ class ClusterState:
         self._context.fail_closed_reason = None
         self._core.open()
         self._context.start()
-        Opening(self._context, self._derivation).run()
+        Opening(self._context, self._derivation, self._doubts).run()
         self._maintenance.opened()
 
     def sweep(self) -> None:
@@ -192,6 +194,10 @@ class ClusterState:
         """The highest floors that state and witness know."""
         return known_floors(self._core)
 
+    def heed_doubts(self) -> None:
+        """Mark the state as not validated where the anchor tells of a doubt; the store calls it. Raises what writing raises."""
+        heed(self._context, self._doubts)
+
     def close(self) -> None:
         """Commit what waits and close; a cleanly closed journal recovers without replaying a tail twice."""
         self._core.subscriptions.cancel_all()
@@ -210,7 +216,7 @@ class ClusterState:
 
     def status(self) -> dict[str, Any]:
         """The fields of spec section 12, safe to send: no secret and no topology."""
-        return live_status(self._context, self.recovery, self._protection, self._maintenance.status())
+        return live_status(self._context, self.recovery, self._protection, self._maintenance.status(), self._doubts.anchor_state)
 
     def allows(self, operation: Operation) -> Allowed:
         """The one gate for high-risk work: `.ok`, `.reason`, `.until`.

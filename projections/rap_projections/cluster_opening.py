@@ -10,7 +10,7 @@ Rules this file keeps:
 
 Example::
 
-    Opening(context, derivation).run()
+    Opening(context, derivation, doubts).run()
 """
 
 from collections.abc import Callable, Collection
@@ -26,6 +26,7 @@ from rap_projections.cluster_context import ClusterContext
 from rap_projections.derivation import Derivation
 from rap_projections.document_repair import repair_documents
 from rap_projections.documents import Scope
+from rap_projections.doubts import Doubts, heed
 from rap_projections.event_kinds import CLUSTER_CLASSES, HEALTH, IDENTITY, SNAPSHOTS, TRUST, Event
 from rap_projections.giving_way import count_quarantine
 from rap_projections.health_events import UptimeDebited
@@ -56,8 +57,9 @@ SECOND_COPY = "event"
 class Opening:
     """The steps of one opening, after recovery."""
 
-    def __init__(self, context: ClusterContext, derivation: Derivation) -> None:
+    def __init__(self, context: ClusterContext, derivation: Derivation, doubts: Doubts) -> None:
         self._context = context
+        self._doubts = doubts
         self._core = context.core
         self._derivation = derivation
         self._lost_file_ids: frozenset[bytes] = frozenset()
@@ -80,6 +82,7 @@ class Opening:
             self._record_recovery(losses)
             self._raise_floors()
             self._mark_doubtful()
+            heed(self._context, self._doubts)
             self._withdraw_unsound()
             review_identity(self._context)
             # What cannot be removed now is tried again at the next opening.

@@ -13,6 +13,7 @@ Example::
 
 from rap_projections import (
     agent,
+    anchor_events,
     health_events,
     hints,
     identity_events,
@@ -40,6 +41,7 @@ EVENT_MODULES = (
     telemetry,
     hints,
     agent,
+    anchor_events,
     upkeep_events,
 )
 """The modules that register kinds, by number."""

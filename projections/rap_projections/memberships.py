@@ -11,7 +11,7 @@ Whoever joins, leaves or closes holds the store's lock; reading takes none, beca
 
 Example::
 
-    memberships = Memberships(folders, machine, agent_state, protection="file")
+    memberships = Memberships(folders, machine, agent_state, anchoring, protection="file")
     memberships.open_all()
     cluster = memberships.join(ClusterId("eu-west-1"), bundle, sha256_hex)
 """
@@ -27,6 +27,7 @@ from rap_projections.backup_content import LeftCluster
 from rap_projections.bundle_verification import verify_bootstrap
 from rap_projections.cluster import ClusterState
 from rap_projections.cluster_building import check_not_below, cluster_core, pin
+from rap_projections.doubts import Doubts
 from rap_projections.format_commit import keep_in_step
 from rap_projections.journaled_state import JournaledState, Machine
 from rap_projections.known_floors import NOTHING_KNOWN, KnownFloors
@@ -39,10 +40,13 @@ from rap_projections.store_folders import StoreFolders
 class Memberships:
     """The clusters that this node is a member of, by id: those that are open, and what was in the way of the others."""
 
-    def __init__(self, folders: StoreFolders, machine: Machine, agent_state: AgentState, *, protection: str) -> None:
+    def __init__(
+        self, folders: StoreFolders, machine: Machine, agent_state: AgentState, doubts: Doubts, *, protection: str
+    ) -> None:
         self._folders = folders
         self._machine = machine
         self._agent = agent_state
+        self._doubts = doubts
         self._protection = protection
         self._clusters: dict[str, ClusterState] = {}
         self._unopened: dict[str, StateStoreError | OSError] = {}
@@ -139,7 +143,7 @@ class Memberships:
 
     def _open_cluster(self, name: str) -> None:
         """Open what is in the folder of this name; what keeps it from being opened is raised, and kept in `unopened`."""
-        cluster = ClusterState(name, self._core(name, name), self._folders.policy, self._protection)
+        cluster = ClusterState(name, self._core(name, name), self._folders.policy, self._protection, self._doubts)
         try:
             self._folders.check_own(name)
             cluster.open()

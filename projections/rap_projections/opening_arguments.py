@@ -24,7 +24,7 @@ _BY_TYPE: dict[str, tuple[type, ...]] = {
 _OPTIONAL: dict[str, tuple[type, ...]] = {
     "policy": (Policy,), "recovery": (bytes,), "recipient": (bytes,), "expect": (str,), "survivor": (str, PurePath),
 }  # fmt: skip
-_DOORS = {"clock": ("boot_id", "now"), "filesystem": ("open_root", "read_file")}
+_DOORS = {"clock": ("boot_id", "now"), "filesystem": ("open_root", "read_file"), "anchor": ("read", "raise_to")}
 
 
 def require_opening(**arguments: Any) -> None:

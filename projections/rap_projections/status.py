@@ -84,8 +84,10 @@ def recovery_status(report: RecoveryReport) -> dict[str, Any]:
     }
 
 
-def live_status(context: ClusterContext, report: RecoveryReport, protection: str, upkeep: Mapping[str, Any]) -> dict[str, Any]:
-    """Status of an open cluster, with what only the writer knows, and what its `upkeep` does."""
+def live_status(
+    context: ClusterContext, report: RecoveryReport, protection: str, upkeep: Mapping[str, Any], anchor: str
+) -> dict[str, Any]:
+    """Status of an open cluster, with what only the writer knows: what its `upkeep` does, and what the `anchor`'s answer means."""
     core = context.core
     with core.lock:
         document = cluster_status(
@@ -102,6 +104,7 @@ def live_status(context: ClusterContext, report: RecoveryReport, protection: str
         **upkeep,
     }
     document["recovery"] = recovery_status(report)
+    document["anchor"] = anchor
     return document
 
 

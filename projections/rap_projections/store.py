@@ -36,12 +36,13 @@ from rap_journal.values import ClusterId
 from rap_projections import agent
 from rap_projections.agent_opening import agent_core, open_agent
 from rap_projections.agent_state import AgentState
+from rap_projections.anchoring import Anchoring
 from rap_projections.backing_up import BackupReceipt, Maker, error_word, fingerprint_of, take_backup
 from rap_projections.cluster import ClusterState
 from rap_projections.format_commit import commit_format
 from rap_projections.housekeeper import Housekeeping, Ticking
 from rap_projections.journaled_state import Machine
-from rap_projections.keys import ProvisioningKeyProvider, require_outside
+from rap_projections.keys import Anchor, ProvisioningKeyProvider, require_outside
 from rap_projections.memberships import Memberships
 from rap_projections.opening_arguments import require_opening
 from rap_projections.policy import Policy
@@ -58,7 +59,9 @@ from rap_projections.version import __version__
 class NodeStore:
     """An open store. Thread-safe. Use `NodeStore.open`."""
 
-    def __init__(self, folders: StoreFolders, lock: Lock, path: str, filesystem: FileSystem, *, background: bool) -> None:
+    def __init__(
+        self, folders: StoreFolders, lock: Lock, path: str, filesystem: FileSystem, anchor: Anchor | None, *, background: bool
+    ) -> None:
         self._folders = folders
         self._filesystem = filesystem
         self._lock = lock
@@ -67,8 +70,9 @@ class NodeStore:
         self._housekeeping = Housekeeping(prompt=self._tickers, slow=self._upkeep, background=background)
         machine = Machine(folders.clock, self._housekeeping.wake, self._housekeeping.wake_upkeep, __version__)
         self._agent = AgentState(agent_core(folders, machine))
-        self._keys = StoreKeys(folders, path, self._changing, self._marked, self._note)
-        self._memberships = Memberships(folders, machine, self._agent, protection=self._keys.protection)
+        self._anchoring = Anchoring(anchor, folders, self._agent, opened=self.clusters)
+        self._keys = StoreKeys(folders, path, self._changing, self._marked, self._note, self._anchoring.provision)
+        self._memberships = Memberships(folders, machine, self._agent, self._anchoring, protection=self._keys.protection)
 
     @classmethod
     def open(
@@ -79,6 +83,7 @@ class NodeStore:
         policy: Policy | None = None,
         create: bool = False,
         wait_s: float = 0,
+        anchor: Anchor | None = None,
         clock: Clock | None = None,
         filesystem: FileSystem | None = None,
         randomness: Randomness = secrets.token_bytes,
@@ -93,6 +98,7 @@ class NodeStore:
             policy: the operator's limits; the defaults if None.
             create: make the store if the folder holds none.
             wait_s: how long to wait for another writer to let go.
+            anchor: a number outside the root that only rises, by which a root shows that was put back from a copy; `Tpm2Anchor` is one.
             clock, filesystem, randomness: the doors to the world, for tests.
             background: run the threads for housekeeping and upkeep; without them somebody must call `tick`.
             release: format levels and folds; another than this one only in tests of an update.
@@ -102,7 +108,7 @@ class NodeStore:
         """
         require_opening(
             root=root, keys=keys, policy=policy, create=create, wait_s=wait_s, clock=clock, filesystem=filesystem,
-            randomness=randomness, background=background,
+            randomness=randomness, background=background, anchor=anchor,
         )  # fmt: skip
         path = str(root)
         require_outside(path, keys)
@@ -118,7 +124,7 @@ class NodeStore:
             require_known(marker.format_level, release.levels, MARKER)
             require_clusters(opened, path)
             folders = StoreFolders(opened, marker.store_id, keys, policy or Policy(), the_clock, randomness, release)
-            store = cls(folders, lock, path, the_filesystem, background=background)
+            store = cls(folders, lock, path, the_filesystem, anchor, background=background)
             store._start()
         except BaseException:
             lock.release()
@@ -229,6 +235,7 @@ class NodeStore:
         expect: str | None = None,
         survivor: str | PurePath | None = None,
         policy: Policy | None = None,
+        anchor: Anchor | None = None,
         clock: Clock | None = None,
         filesystem: FileSystem | None = None,
         randomness: Randomness = secrets.token_bytes,
@@ -247,14 +254,14 @@ class NodeStore:
             expect: backup fingerprint of the store that made it, or SHA-256 of the file, from out of band; not needed where `keys` holds
                 that store's key-encryption key.
             survivor: root of the old store, if anything is left of it: floors that its witnesses know are kept, where `keys` opens them.
-            policy, clock, filesystem, randomness, background, release: as `open` takes them.
+            policy, anchor, clock, filesystem, randomness, background, release: as `open` takes them.
 
         Killed anywhere, it can be called again. Raises `MisuseError` for a root that holds anything, `WrongFingerprint`, `DamageError`,
         `SealBroken`, `FormatTooNew`, `KeyUnavailable`, `KeyLost`, `RefusedError`, `NoSpace`, `OSError`.
         """
         require_opening(
             path=path, root=root, keys=keys, recovery=recovery, expect=expect, survivor=survivor, policy=policy, clock=clock,
-            filesystem=filesystem, randomness=randomness, background=background,
+            filesystem=filesystem, randomness=randomness, background=background, anchor=anchor,
         )  # fmt: skip
         the_filesystem, the_clock = filesystem or OsFileSystem(), clock or SystemClock()
         require_outside(str(root), keys)
@@ -263,8 +270,8 @@ class NodeStore:
         survivor_path = str(survivor) if survivor is not None else None
         left, sha256 = restore_store(target, str(path), recovery=recovery, expect=expect, survivor=survivor_path)
         store = cls.open(
-            root, keys=keys, policy=policy, clock=clock, filesystem=filesystem, randomness=randomness, background=background,
-            release=release,
+            root, keys=keys, policy=policy, anchor=anchor, clock=clock, filesystem=filesystem, randomness=randomness,
+            background=background, release=release,
         )  # fmt: skip
         note_restored(store.agent, left, sha256)
         return store
@@ -282,7 +289,8 @@ class NodeStore:
             "feature_flags": dict(view.feature_flags),
             "backup_fingerprint": fingerprint_of(self._backup_maker().signer),
             # Without an anchor outside the root nobody can tell from inside; incarnations let the control plane see a fork.
-            "whole_root_rollback": "cannot_tell",
+            "whole_root_rollback": self._anchoring.whole_root_rollback,
+            "anchor": self._anchoring.report(),
             "format_level": {"written": self._folders.level(), "known": self._folders.release.levels.known},
             "protection": self._keys.protection,
             "clusters": {cluster.id: cluster.status() for cluster in self.clusters()},
@@ -303,7 +311,8 @@ class NodeStore:
                 return
             self._is_closed = True
             self._housekeeping.stop()
-            steps = [cluster.close for cluster in self.clusters()] + [self._note_closed, self._agent.close]
+            clusters = [cluster.close for cluster in self.clusters()]
+            steps = [self._anchoring.close, *clusters, self._note_closed, self._agent.close]
             errors = [error for step in steps if (error := _attempt(step)) is not None]
             self._memberships.forget()
             self._lock.release()
@@ -319,6 +328,7 @@ class NodeStore:
 
     def _start(self) -> None:
         open_agent(self._agent, self._folders)
+        self._anchoring.open()
         self._memberships.open_all()
         self._housekeeping.start()
 
@@ -347,7 +357,7 @@ class NodeStore:
         return (self._agent, *self.clusters())
 
     def _upkeep(self) -> tuple[Ticking, ...]:
-        return tuple(cluster.upkeep for cluster in self.clusters())
+        return (self._anchoring, *[cluster.upkeep for cluster in self.clusters()])
 
 
 def _nothing() -> None:

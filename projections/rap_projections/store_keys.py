@@ -77,12 +77,14 @@ class StoreKeys:
         membership: AbstractContextManager[bool],
         opened: Callable[[], Mapping[str, Marked]],
         note: Callable[[str, str], None],
+        provision_anchor: Callable[[], int],
     ) -> None:
         self._folders = folders
         self._path = path
         self._membership = membership
         self._opened = opened
         self._note = note
+        self._provision_anchor = provision_anchor
 
     @property
     def protection(self) -> str:
@@ -154,6 +156,17 @@ class StoreKeys:
             ):
                 self._tell("key-slot-removed", kind, "slots that went", count)
         return count
+
+    def provision_anchor(self) -> int:
+        """Set up the anchor that the store was opened with: write the floors of all clusters for its next number, and raise it to that.
+
+        For a new store before its first cluster, and for an anchor that was replaced or cleared, once it is known why. Nothing happens
+        where the anchor and the store are in step. Returns the number.
+
+        Raises `MisuseError` for a store that was opened without an anchor, `KeyUnavailable` where it does not answer, and what writing
+        raises.
+        """
+        return self._provision_anchor()
 
     def _mark(self, journals: list[_Journal], going: Mapping[int, frozenset[str]], files: list[tuple[_Journal, KeyFile]]) -> None:
         """Let the markers name the provider that the store is open with, where the one they name loses its last slot."""

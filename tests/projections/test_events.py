@@ -36,6 +36,7 @@ KINDS = {
     "HintsEvicted",
     # the installation
     "AgentInstalled", "ClusterJoined", "ClusterLeft", "FeatureFlagSet", "DiagnosticNoted", "UpdateEngineSeen",
+    "AnchorNumbered", "AnchorSeen", "AnchorDoubtSettled",
 }  # fmt: skip
 """Every kind there is. A new one is written here by somebody who has asked whether it gives authority."""
 

@@ -8,7 +8,7 @@ from tests.projections.store_kit import CLUSTER, furnished, ready
 
 FIELDS = {
     "": [
-        "cluster", "degraded", "fail_closed", "format", "format_version", "horizon", "identity", "peer_count", "recovery",
+        "anchor", "cluster", "degraded", "fail_closed", "format", "format_version", "horizon", "identity", "peer_count", "recovery",
         "route_count", "snapshots", "store", "telemetry_waiting", "trust", "trusted_time_s", "updates", "writer",
     ],
     "identity": ["certificate_expires_at_s", "enrollment", "protection", "renewal", "revocation", "state"],

@@ -12,7 +12,7 @@ Example::
     anchor.raise_to(anchor.read() + 1)
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 STEPS_MAX = 16
 """Most steps that one call raises an anchor by: a counter in hardware wears, and a wrong number must not use it up."""
@@ -30,4 +30,13 @@ class Anchor(Protocol):
 
         Raises `MisuseError` for more than `STEPS_MAX` steps at once, and what `read` raises; some steps may be done then.
         """
+        ...
+
+
+@runtime_checkable
+class ProvisioningAnchor(Anchor, Protocol):
+    """An anchor that has to be made once."""
+
+    def provision(self) -> None:
+        """Make it if it is not there. Raises `KeyUnavailable`."""
         ...

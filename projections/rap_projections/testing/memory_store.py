@@ -16,6 +16,7 @@ from rap_journal.markers import ProviderKind
 from rap_journal.testing import ManualClock, MemoryFileSystem, SeededRandomness
 from rap_journal.testing.survival import Survival
 from rap_projections.cluster import ClusterState
+from rap_projections.keys import Anchor
 from rap_projections.policy import Policy
 from rap_projections.release import RELEASE, Release
 from rap_projections.store import NodeStore
@@ -54,24 +55,27 @@ class MemoryStore:
         clock: its clock.
         filesystem: its disk.
         release: format levels and folds of whoever opens it next: another one stands for an update.
+        anchor: the anchor of whoever opens it next.
     """
 
     def __init__(
-        self, *, seed: int = 0, policy: Policy | None = None, clock: ManualClock | None = None, release: Release = RELEASE
-    ) -> None:
+        self, *, seed: int = 0, policy: Policy | None = None, clock: ManualClock | None = None, release: Release = RELEASE,
+        anchor: Anchor | None = None,
+    ) -> None:  # fmt: skip
         self.clock = clock or ManualClock()
         self.filesystem = MemoryFileSystem()
         self.keys = MemoryKeyProvider()
         self._randomness = SeededRandomness(seed)
         self._policy = policy
         self.release = release
+        self.anchor = anchor
         self.store = self.open(create=True)
 
     def open(self, *, create: bool = False) -> NodeStore:
         """Open the store again, as a new process would."""
         self.store = NodeStore.open(
             ROOT, keys=self.keys, policy=self._policy, create=create, clock=self.clock, filesystem=self.filesystem,
-            randomness=self._randomness, background=False, release=self.release,
+            randomness=self._randomness, background=False, release=self.release, anchor=self.anchor,
         )  # fmt: skip
         return self.store
 
@@ -118,10 +122,10 @@ class WoundedStore(NamedTuple):
 
 
 def memory_store(
-    *, seed: int = 0, policy: Policy | None = None, clock: ManualClock | None = None, release: Release = RELEASE
-) -> MemoryStore:
+    *, seed: int = 0, policy: Policy | None = None, clock: ManualClock | None = None, release: Release = RELEASE, anchor: Anchor | None = None
+) -> MemoryStore:  # fmt: skip
     """A fresh store in memory; its `clock` is one of its own unless one is given."""
-    return MemoryStore(seed=seed, policy=policy, clock=clock, release=release)
+    return MemoryStore(seed=seed, policy=policy, clock=clock, release=release, anchor=anchor)
 
 
 def wounded_store(name: str, *, fabric: Fabric | None = None, clock: ManualClock | None = None) -> WoundedStore:

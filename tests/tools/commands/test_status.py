@@ -33,7 +33,7 @@ def test_the_status_is_that_of_an_open_cluster_and_more(lab: Disk, tmp_path: Pat
         own = json.loads(json.dumps(store.cluster("lab").status()))
         found = disk.rap_state("status", "-o", "json").json()
     shared = own.keys() & found.keys()
-    assert own.keys() - shared == {"writer", "recovery"}
+    assert own.keys() - shared == {"writer", "recovery", "anchor"}
     assert {name: found[name] for name in shared} == {name: own[name] for name in shared}
     assert found.keys() - shared == {"is_sealed", "is_live", "sound", "journal", "error", "exit_code", "store_info"}
 
