@@ -207,9 +207,10 @@ class Anchoring:
     def _set_up(self, anchor: Anchor) -> None:
         if isinstance(anchor, ProvisioningAnchor):
             anchor.provision()
-        self._seen = anchor.read()
-        self._agent.execute(lambda now: self._decide(self._seen + 1, SET_UP, frozenset()))
-        anchor.raise_to(self._seen + 1)
+        number = anchor.read() + 1
+        self._agent.execute(lambda now: self._decide(number, SET_UP, frozenset()))
+        anchor.raise_to(number)
+        self._seen = number
         self._mark_raised()
         self._tell(AnchorState.CURRENT)
 

@@ -27,6 +27,7 @@ from rap_journal.layout import AGENT, AGENT_KEY_FOLDERS, KEY_FOLDERS
 from rap_journal.markers import ProviderKind, read_marker
 from rap_journal.space import no_space_means
 from rap_projections.arguments import require_able
+from rap_projections.key_overview import lacking
 from rap_projections.keys import require_outside
 from rap_projections.store_folders import StoreFolders
 
@@ -103,15 +104,7 @@ class StoreKeys:
 
     def lacking(self) -> dict[str, tuple[ProviderKind, ...]]:
         """Journals with a key file that has no slot of a kind which another one has: what `add_slot` is still to be called for."""
-        kinds: dict[tuple[str, int], set[ProviderKind]] = {}
-        for slot in self.slots():
-            kinds.setdefault((slot.journal, slot.generation), set()).add(slot.provider)
-        everywhere = set().union(*kinds.values())
-        missing: dict[str, set[ProviderKind]] = {}
-        for (name, _generation), there in kinds.items():
-            if everywhere - there:
-                missing.setdefault(name, set()).update(everywhere - there)
-        return {name: tuple(sorted(there)) for name, there in missing.items()}
+        return lacking((slot.journal, slot.generation, slot.provider) for slot in self.slots())
 
     def add_slot(self, provider: KeyProvider) -> int:
         """Let `provider` open the store too; returns in how many key files it has a new slot. Where it has one already, nothing changes.

@@ -48,6 +48,8 @@ READING = [
     ("show", "@1", "-o", "json"),
     ("state", "peers/node-1"),
     ("state", "health", "--at", "HEAD~2", "-o", "json"),
+    ("keys",),
+    ("keys", "-o", "json"),
     ("verify",),
     ("verify", "-o", "json"),
 ]
@@ -125,7 +127,9 @@ def test_the_status_names_the_writer_and_follows_it(writer: Writer) -> None:
     assert second["store_info"]["agent"]["is_open"] is True
 
 
-@pytest.mark.parametrize("command", [("verify", "-o", "json"), ("status", "-o", "json"), ("log", "-n", "5", "-o", "json")])
+@pytest.mark.parametrize(
+    "command", [("verify", "-o", "json"), ("keys", "-o", "json"), ("status", "-o", "json"), ("log", "-n", "5", "-o", "json")]
+)
 def test_a_busy_writer_raises_no_false_alarm(writer: Writer, command: tuple[str, ...]) -> None:
     writer.start(400)
     for _ in range(5):

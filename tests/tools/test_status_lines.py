@@ -44,6 +44,7 @@ INFO: dict[str, Any] = {
     "agent": {
         "install_id": "cd" * 16, "agent_version": "0.1.0", "opened_at": "2027-01-15T08:00:00.123456Z",
         "closed_at": "2027-01-15T09:00:00.000000Z", "is_open": False, "previous_close_was_clean": True, "feature_flags": {}, "joined": [],
+        "anchor": {"state": None, "seen": None, "seen_at": None, "written": None, "written_at": None, "reason": None, "doubtful": []},
     },
 }  # fmt: skip
 

@@ -314,6 +314,11 @@ COMMANDS = (
         "state peers/node-17/latency_us --at end-15min", _add_state, _IN_COMMANDS + "state",
     ),
     Command(
+        "keys", "what is it", "who may open the store, and what lacks a way in; never a key",
+        "keys -D /var/lib/rap-node-agent", _add_nothing, _IN_COMMANDS + "keys",
+        {"cluster": "this cluster alone"},
+    ),
+    Command(
         "log", "what happened", "the events, oldest first",
         "log -c lab --category refusal -S now-2h", _add_log, _IN_COMMANDS + "log",
     ),

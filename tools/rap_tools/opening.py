@@ -23,7 +23,7 @@ from typing import Self
 from rap_journal.errors import DamageError, KeyUnavailable, MisuseError, NoSuchStore, UnsafeFile
 from rap_journal.filesystem import Directory
 from rap_journal.key_files import KeyProvider
-from rap_journal.layout import AGENT, CLUSTERS, LOCK, MARKER
+from rap_journal.layout import AGENT, AGENT_KEY_FOLDERS, CLUSTERS, KEY_FOLDERS, LOCK, MARKER
 from rap_journal.markers import Marker, ProviderKind
 from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.reader import JournalReader
@@ -31,6 +31,7 @@ from rap_journal.values import ClusterId
 from rap_projections.agent_reading import read_agent
 from rap_projections.event_kinds import AGENT_CLASSES, CLUSTER_CLASSES
 from rap_projections.history import ClusterHistory, History
+from rap_projections.key_overview import JournalKeys, read_journal_keys
 from rap_projections.keys import FileKeyProvider, provider_for
 from rap_projections.refusals import NoSuchCluster
 from rap_projections.store_folders import agent_setup
@@ -165,6 +166,13 @@ class StoreReading:
         """The frames of the agent's own journal."""
         with naming_damage(AGENT_NAME):
             return self._stack.enter_context(FrameReader.open(self._root.directory(AGENT), AGENT_CLASSES, live=self.is_live))
+
+    def journal_keys(self, cluster: str | None) -> JournalKeys:
+        """The key files of a cluster's journal, or of the agent's, for which no key is needed. What is wrong with them is in it."""
+        name, folders = (cluster, KEY_FOLDERS) if cluster is not None else (AGENT_NAME, AGENT_KEY_FOLDERS)
+        with naming_damage(name), ExitStack() as held:
+            home = held.enter_context(self._root.directory(CLUSTERS)) if cluster is not None else self._root
+            return read_journal_keys(held.enter_context(home.directory(name)), name, folders, self.keys)
 
     def require_keys(self) -> KeyProvider:
         """The key provider. Raises `KeyUnavailable` where none is at hand."""

@@ -9,6 +9,7 @@ Example::
 
 from typing import Any
 
+from rap_tools.anchor_report import anchor_text
 from rap_tools.invocation import program
 from rap_tools.log_lines import lsn_range
 from rap_tools.opening import SEALED
@@ -92,6 +93,7 @@ def _agent(agent: dict[str, Any], *, is_live: bool) -> list[tuple[str, Piece]]:
     return [
         ("agent", f"version {agent['agent_version'] or '-'}"),
         ("last opening", f"{_seconds(agent['opened_at'])}{before}; {since}"),
+        *([("anchor", anchor_text(agent["anchor"]))] if agent["anchor"]["state"] else []),
     ]
 
 

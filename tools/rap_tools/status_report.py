@@ -28,6 +28,7 @@ from rap_projections.health import HealthView
 from rap_projections.node_time import NodeTime, Now
 from rap_projections.status import STATUS_FORMAT, STATUS_VERSION, cluster_status
 from rap_projections.trust import TrustView
+from rap_tools.anchor_report import anchor_object
 from rap_tools.complaint import Scene, complain
 from rap_tools.exit_codes import ExitCode
 from rap_tools.frame_reading import FrameReader
@@ -44,7 +45,7 @@ SEALED_FIELDS = (
 
 
 _AGENT_FIELDS = (
-    "install_id", "agent_version", "opened_at", "closed_at", "is_open", "previous_close_was_clean", "feature_flags", "joined",
+    "install_id", "agent_version", "opened_at", "closed_at", "is_open", "previous_close_was_clean", "feature_flags", "joined", "anchor",
 )  # fmt: skip
 
 
@@ -68,8 +69,8 @@ def report_cluster(store: StoreReading, cluster: str, clock: Clock) -> ClusterRe
 
 
 def report_agent(store: StoreReading) -> dict[str, Any]:
-    """The installation: its id, versions, last opening and closing (RFC 3339 or null), flags, the clusters it joined; `(sealed)` without
-    the key."""
+    """The installation: its id, versions, last opening and closing (RFC 3339 or null), flags, the clusters it joined, and
+    the anchor (`anchor_report`); `(sealed)` without the key."""
     if not store.has_keys:
         return dict.fromkeys(_AGENT_FIELDS, SEALED)
     agent = read_agent(store.agent_reader())
@@ -83,6 +84,7 @@ def report_agent(store: StoreReading) -> dict[str, Any]:
         "previous_close_was_clean": opened.previous_clean if opened else None,
         "feature_flags": plain(agent.feature_flags),
         "joined": list(agent.joined()),
+        "anchor": anchor_object(agent.anchor),
     }
 
 
