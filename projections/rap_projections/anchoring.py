@@ -113,9 +113,9 @@ class Anchoring:
 
     def settled(self, cluster_id: str) -> None:
         """As `Doubts.settled`."""
-        self._unwritten -= {cluster_id}
         # Where it cannot be noted, the cluster is asked for a ticket once more: no harm, and the cautious side.
-        with suppress(NoSpace, FormatTooNew):
+        with self._turn, suppress(NoSpace, FormatTooNew):
+            self._unwritten -= {cluster_id}
             self._agent.execute(lambda now: (AnchorDoubtSettled(cluster_id),) if cluster_id in self._note.doubtful else ())
 
     def tick(self) -> None:

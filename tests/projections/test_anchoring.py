@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rap_journal.errors import KeyUnavailable, MisuseError
+from rap_journal.errors import KeyUnavailable, MisuseError, NoSpace
 from rap_journal.testing import SimulatedCrash
 from rap_projections import NodeStore
 from rap_projections.anchor_decisions import REST_US
@@ -29,7 +29,7 @@ from tests.projections.anchor_kit import (
     told,
 )
 from tests.projections.key_providers.keepers import software_tpm
-from tests.projections.store_kit import CLUSTER, Ready, fill, ready
+from tests.projections.store_kit import CLUSTER, Ready, ready
 
 # In step
 
@@ -277,18 +277,19 @@ def test_what_is_no_anchor_is_refused_before_anything_is_touched() -> None:
         NodeStore.open(ROOT, keys=it.kit.keys, anchor=object())  # type: ignore[arg-type]  # the point of the test
 
 
-def test_a_full_disk_raises_nothing_and_makes_up_for_it_later() -> None:
+def test_without_room_for_the_event_nothing_is_raised_and_it_is_made_up_for_later(monkeypatch: pytest.MonkeyPatch) -> None:
     it = in_step()
     it.cluster.trust.update(it.fabric.next_bundle())
-    fill(it)
-    used = it.kit.filesystem.used_bytes
-    number = anchor_of(it).read()
-    tick(it, hours=7)
-    assert anchor_of(it).read() in (number, number + 1)
-    assert it.kit.filesystem.used_bytes == used
-    it.kit.filesystem.capacity_bytes = None
-    tick(it, hours=7)
-    assert anchor_of(it).read() == number + 1 == note_of(it).number
+
+    def no_room(*arguments: object, **more: object) -> tuple[()]:
+        raise NoSpace("the disk is full; nothing was changed.")
+
+    with monkeypatch.context() as full:
+        full.setattr("rap_projections.anchoring.decide_numbered", no_room)
+        tick(it, hours=7)
+        assert (note_of(it).number, anchor_of(it).read(), told(it.kit.store)[0]) == (2, 2, "current")
+    tick(it)
+    assert (note_of(it).number, anchor_of(it).read()) == (3, 3)
 
 
 # The real thing
