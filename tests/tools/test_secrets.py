@@ -19,6 +19,7 @@ from tests.tools.demo_kit import DemoRun
 CLASSES = ("identity", "trust", "snapshots", "updates", "services", "health", "peers", "routes", "telemetry", "agent")
 CALLS = [
     ("status",),
+    ("keys",),
     *(("state", name) for name in CLASSES),
     ("state", "identity", "--at", "HEAD~2"),
     ("log",),

@@ -17,7 +17,7 @@ from rap_tools.times import rfc3339, rfc3339_s
 
 TIMES_US = frozenset({
     "at_us", "cutoff_us", "expires_us", "failed_us", "first_us", "joined_us", "last_observed_us", "last_success_us", "last_us",
-    "left_us", "node_us", "ok_us", "review_us", "since_us",
+    "left_us", "node_us", "ok_us", "review_us", "seen_us", "since_us",
 })  # fmt: skip
 """Node times, in microseconds since 1970, beside those in `_until_us`; every other field in `_us` is a span."""
 
