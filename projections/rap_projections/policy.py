@@ -62,6 +62,7 @@ class Policy:
             closed, a recovery that found something.
         scrub_interval_h: hours from one background look at everything at rest to the next; 0 for never.
         scrub_bytes_per_s: how fast that reads, at most.
+        artifact_bytes_max: bytes of one update's artifact, which is held in memory from hashing to installing.
         batch_delay_ms: longest wait of a batched event for its frame.
         quarantine_bytes_max: bytes kept in the quarantine of one cluster.
         previous_snapshots_max: previous documents kept per scope.
@@ -97,6 +98,7 @@ class Policy:
     incident_days: Annotated[int, Range(0, 366)] = 14
     scrub_interval_h: Annotated[int, Range(0, 24 * 366)] = 24 * 7
     scrub_bytes_per_s: Annotated[int, Range(KIB, GIB)] = MIB
+    artifact_bytes_max: Annotated[int, Range(0, 1 << 40)] = GIB
     batch_delay_ms: Annotated[int, Range(0, 10_000)] = 100
     quarantine_bytes_max: Annotated[int, Range(0, 1 << 40)] = 16 * MIB
     previous_snapshots_max: Annotated[int, Range(0, 16)] = 3
