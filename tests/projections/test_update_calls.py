@@ -209,6 +209,7 @@ def test_bytes_that_were_verified_before_the_store_was_opened_anew_are_verified_
 
 
 def test_a_kill_between_activating_and_installing_loses_no_update() -> None:
+    """Mutation: without the comparison, any bytes are handed out for a release that is current already."""
     it = allowed()
     it.cluster.updates.stage(it.fabric.artifact(FIRST))
     it.cluster.updates.verify_artifact("agent", CONTENT)
@@ -225,6 +226,7 @@ def test_a_kill_between_activating_and_installing_loses_no_update() -> None:
 
 
 def test_more_bytes_than_the_policy_lets_be_held_are_not_read() -> None:
+    """Mutation: without the limit, whatever size a reference names is read into memory."""
     it = ready(policy=Policy(artifact_bytes_max=len(CONTENT) - 1))
     it.cluster.updates.stage(it.fabric.artifact(FIRST))
     file = BytesIO(CONTENT)
