@@ -147,9 +147,7 @@ def select(
         [
             (estimate.score, candidate.id, estimate)
             for candidate in candidates
-            if candidate.destination == destination and candidate.channel == channel
-            if limits.shortcut_allowed or not candidate.shortcut
-            if not (revoked and touches(candidate.destination, candidate.path, revoked))
+            if candidate.destination == destination and candidate.channel == channel and _is_permitted(candidate, limits, revoked)
             for estimate in [_estimate(candidate, peer_lookup, limits, now, results.get(candidate.id))]
         ]
     )
@@ -189,6 +187,12 @@ def penalised_until(candidate: RouteCandidate, result: CandidateResult | None, p
     seen = [peer_lookup(hop) for hop in _judged(candidate)]
     answered = all(peer is not None and peer.success_us > result.failure_us for peer in seen)
     return 0 if answered else result.penalty_until_us
+
+
+def _is_permitted(candidate: RouteCandidate, limits: Policy, revoked: Collection[str]) -> bool:
+    if candidate.shortcut and not limits.shortcut_allowed:
+        return False
+    return not (revoked and touches(candidate.destination, candidate.path, revoked))
 
 
 def _keep_current(order: list[_Estimate], current: str | None, switch_permille: int) -> None:
