@@ -48,6 +48,12 @@ def seal_memory(fd: int) -> None:
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
 
 
+def seal_memory_for_good(fd: int) -> None:
+    """Fix length and content of a file in memory for everybody. Raises `OSError` while anybody has it mapped for writing."""
+    if sys.platform == "linux":
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL)
+
+
 def try_lock(fd: int) -> bool:
     """Take the exclusive lock on the whole file; False when another opening has it."""
     if _OFD_SETLK is not None:

@@ -14,6 +14,7 @@ Example::
 from rap_projections.cluster import ClusterState
 from rap_projections.cluster_view import ClusterView
 from rap_projections.history import ClusterHistory, History
+from rap_projections.log_filter import SecretFilter
 from rap_projections.operations import Operation
 from rap_projections.policy import EffectivePolicy, Policy
 from rap_projections.receipts import Receipt
@@ -30,5 +31,6 @@ __all__ = [
     "Operation",
     "Policy",
     "Receipt",
+    "SecretFilter",
     "__version__",
 ]

@@ -203,6 +203,7 @@ class ClusterState:
         self._core.subscriptions.cancel_all()
         with self._maintenance.paused():
             self._core.close()
+        self.updates.forget()
 
     def view(self, *, digest: bool = False) -> ClusterView:
         """An immutable view of all classes at the last durable LSN; with `digest`, carrying the digest of the whole state."""

@@ -225,6 +225,11 @@ class ClusterContext:
             )
         return self._trust
 
+    @property
+    def revoked_nodes(self) -> frozenset[str]:
+        """Ids of the nodes that the bundle in force revokes; none where no bundle is in force."""
+        return self._trust.revoked_nodes if self._trust is not None else frozenset()
+
     def load_trust(self) -> None:
         """Verify the kept chain of bundles again, from the pinned bootstrap on, and take the last one into force.
 

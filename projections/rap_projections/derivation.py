@@ -71,6 +71,10 @@ class Derivation:
         """Make up for whatever was not applied yet, after a crash or a change of trust. Nothing is written where nothing is missing."""
         for scope in Scope:
             self.derive(scope, cause)
+        if routes.touch_any(self._context.state[ROUTES], self._context.revoked_nodes):
+            with suppress(NoSpace):
+                # Without space the routes stay in the cache until they expire or are looked at again; `best` gives none of them.
+                self._select_routes({"cause": cause} if cause is not None else {})
 
     def _active(self, scope: Scope) -> tuple[bytes | None, Version, Any]:
         active = self._context.state.view(SNAPSHOTS).scope(scope).active
@@ -132,7 +136,9 @@ class Derivation:
         cluster.take_touched()
 
         def decide(now: Now) -> Sequence[Event]:
-            return routes.decide_routes(cluster.state[ROUTES], cluster.state[PEERS], cluster.policy, now)
+            return routes.decide_routes(
+                cluster.state[ROUTES], cluster.state[PEERS], cluster.policy, now, revoked=cluster.revoked_nodes
+            )
 
         cluster.execute("routes", decide, context, durable=True)
 

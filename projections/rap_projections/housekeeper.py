@@ -6,6 +6,7 @@ Rules this file keeps:
 - It decides nothing: batches that waited long enough are committed, and an idle witness is brought up to date.
 - What takes long, such as a checkpoint, has a thread of its own: no batch waits for it.
 - A failure here is the journal's to remember (it is poisoned); it goes on for the other clusters.
+- A mistake in the code ends no thread either: it is told through `threading.excepthook`, as one that did would be.
 
 Example::
 
@@ -13,6 +14,7 @@ Example::
     housekeeping.start()
 """
 
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -73,9 +75,16 @@ class Housekeeper:
                 return
             # Cleared before looking, so that a wake between looking and sleeping is not lost.
             self._awake.clear()
-            busy = [ticking for ticking in self._tickers() if not tick_one(ticking)]
+            busy = [ticking for ticking in self._tickers() if not self._tick_one(ticking)]
             if busy:
                 self._awake.set()
+
+    def _tick_one(self, ticking: Ticking) -> bool:
+        try:
+            return tick_one(ticking)
+        except Exception:  # noqa: BLE001 - whatever it is, batches of all clusters wait for this thread.
+            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self._thread)))
+            return True
 
 
 class Housekeeping:

@@ -65,6 +65,7 @@ class Policy:
         anchor_interval_h: hours after which floors that rose are written for the anchor, and it is raised: what was put back from a copy
             shows unless the copy is younger than the last raise.
         anchor_floors_max: floors that rose after which that is done sooner, though never twice within ten minutes.
+        artifact_bytes_max: bytes of one update's artifact, which is held in memory from hashing to installing.
         batch_delay_ms: longest wait of a batched event for its frame.
         quarantine_bytes_max: bytes kept in the quarantine of one cluster.
         previous_snapshots_max: previous documents kept per scope.
@@ -102,6 +103,7 @@ class Policy:
     scrub_bytes_per_s: Annotated[int, Range(KIB, GIB)] = MIB
     anchor_interval_h: Annotated[int, Range(1, 24 * 366)] = 6
     anchor_floors_max: Annotated[int, Range(1, 1_000_000)] = 32
+    artifact_bytes_max: Annotated[int, Range(0, 1 << 40)] = GIB
     batch_delay_ms: Annotated[int, Range(0, 10_000)] = 100
     quarantine_bytes_max: Annotated[int, Range(0, 1 << 40)] = 16 * MIB
     previous_snapshots_max: Annotated[int, Range(0, 16)] = 3

@@ -2,6 +2,7 @@
 
 Rules this file keeps:
 
+- No route is handed out that leads to a revoked node or over one.
 - Looking a route up decides nothing and writes nothing; routes are chosen when something changed.
 - After a failure was told, the failed candidate is not handed out again as long as there is a better one.
 
@@ -22,7 +23,7 @@ from rap_projections.cluster_context import ClusterContext
 from rap_projections.event_kinds import PEERS, ROUTES, Event
 from rap_projections.node_time import Now
 from rap_projections.receipts import Context, Receipt
-from rap_projections.route_selection import SelectedRoute
+from rap_projections.route_selection import SelectedRoute, touches
 
 
 class Routes:
@@ -41,6 +42,9 @@ class Routes:
             raise
         if found is None:
             _require_names(destination, channel)
+        elif (revoked := context.revoked_nodes) and touches(destination, found.path, revoked):
+            # Chosen before, and not chosen anew yet for lack of space.
+            return None
         return found
 
     def result(self, route: SelectedRoute, *, ok: bool, reason: str | None = None, **context: Unpack[Context]) -> Receipt:
@@ -73,7 +77,7 @@ class Routes:
 
         def decide(now: Now) -> tuple[Event, ...]:
             state = cluster.state
-            return routes.decide_routes(state[ROUTES], state[PEERS], cluster.policy, now, touched=touched)
+            return routes.decide_routes(state[ROUTES], state[PEERS], cluster.policy, now, touched, revoked=cluster.revoked_nodes)
 
         return cluster.execute("routes", decide, context, durable=durable)
 

@@ -3,6 +3,7 @@
 Rules this file keeps:
 
 - Only signed candidates are chosen from, and shortcuts only where the policy in force allows them (spec 4, route cache).
+- No way leads to a revoked node or over one, whatever a document says that was signed before it was revoked (trust, 10).
 - A score is an estimate of microseconds, in integers: lower is better. Equal scores are decided by candidate id.
 - What was not seen, or not lately, counts as a cautious default: no better than a poor peer, no worse than a dead one.
 - A direct way is judged by what was seen of the destination. A way over relays is judged by its relays: that probes of the
@@ -17,7 +18,7 @@ Example::
     route = select("node-42", "interactive", candidates, lambda peer: facts(state, peer), policy, now)
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -127,6 +128,7 @@ def select(
     *,
     results: Mapping[str, CandidateResult] = NO_RESULTS,
     current: str | None = None,
+    revoked: Collection[str] = (),
 ) -> SelectedRoute | None:
     """The best permitted candidate for `destination` and `channel`, or None where there is none, or routes may have no age.
 
@@ -139,13 +141,13 @@ def select(
         now: the time of the choice.
         results: what using each candidate came to, by id.
         current: candidate in use; another one replaces it only if it is better by `route_switch_permille`.
+        revoked: ids of nodes that no way may touch.
     """
     estimates = sorted(
         [
             (estimate.score, candidate.id, estimate)
             for candidate in candidates
-            if candidate.destination == destination and candidate.channel == channel
-            if limits.shortcut_allowed or not candidate.shortcut
+            if candidate.destination == destination and candidate.channel == channel and _is_permitted(candidate, limits, revoked)
             for estimate in [_estimate(candidate, peer_lookup, limits, now, results.get(candidate.id))]
         ]
     )
@@ -170,6 +172,11 @@ def select(
     )
 
 
+def touches(destination: str, path: tuple[str, ...], nodes: Collection[str]) -> bool:
+    """Whether a way leads to one of `nodes`, or over one."""
+    return destination in nodes or any(hop in nodes for hop in path)
+
+
 def penalised_until(candidate: RouteCandidate, result: CandidateResult | None, peer_lookup: PeerLookup, now_us: int) -> int:
     """Node time until which the last failure of `candidate` lowers it; 0 where it does not.
 
@@ -180,6 +187,12 @@ def penalised_until(candidate: RouteCandidate, result: CandidateResult | None, p
     seen = [peer_lookup(hop) for hop in _judged(candidate)]
     answered = all(peer is not None and peer.success_us > result.failure_us for peer in seen)
     return 0 if answered else result.penalty_until_us
+
+
+def _is_permitted(candidate: RouteCandidate, limits: Policy, revoked: Collection[str]) -> bool:
+    if candidate.shortcut and not limits.shortcut_allowed:
+        return False
+    return not (revoked and touches(candidate.destination, candidate.path, revoked))
 
 
 def _keep_current(order: list[_Estimate], current: str | None, switch_permille: int) -> None:

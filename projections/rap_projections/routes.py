@@ -29,15 +29,15 @@ from rap_projections.event_kinds import ROUTES, Event, event_kind
 from rap_projections.lifecycle import ClassReset
 from rap_projections.node_time import Now
 from rap_projections.peer_observations import failure_code
-from rap_projections.peer_state import PeerFacts, PeersState, facts
+from rap_projections.peer_state import PeersState, facts
 from rap_projections.policy import Policy
-from rap_projections.route_selection import CandidateResult, SelectedRoute, select
+from rap_projections.route_selection import CandidateResult, SelectedRoute, select, touches
 from rap_projections.route_state import Key, RoutesState, from_value, to_value, view
 
 __all__ = [
     "FOLDS", "CandidatesApplied", "RouteEnd", "RouteResult", "RoutesEvicted", "RoutesExpired", "RoutesSelected", "RoutesState",
     "best", "decide_candidates", "decide_eviction", "decide_expiry", "decide_result", "decide_routes", "empty", "from_value",
-    "next_deadline", "to_value", "view",
+    "next_deadline", "to_value", "touch_any", "view",
 ]  # fmt: skip
 
 RESCORE_PERMILLE = 100
@@ -176,7 +176,13 @@ def decide_candidates(state: RoutesState, content_id: bytes | None, version: Ver
 
 
 def decide_routes(
-    state: RoutesState, peers: PeersState, limits: Policy, now: Now, touched: Collection[int] | None = None
+    state: RoutesState,
+    peers: PeersState,
+    limits: Policy,
+    now: Now,
+    touched: Collection[int] | None = None,
+    *,
+    revoked: Collection[str] = (),
 ) -> tuple[Event, ...]:
     """Choose again where something changed; nothing where all routes stand.
 
@@ -186,6 +192,7 @@ def decide_routes(
         limits: policy in force.
         now: the time of the choice.
         touched: numbers of the peers that were observed since the last call; None to look at every route.
+        revoked: ids of nodes that no route may touch.
     """
     lookup = cache(lambda peer: facts(peers, peer))
     room = limits.routes_max - len(state.selected)
@@ -195,13 +202,21 @@ def decide_routes(
         current = state.selected.get(key)
         if current is None and room <= 0:
             continue
-        route = _choose(state, key, current, lookup, limits, now)
+        used = current.candidate_id if current else None
+        route = select(*key, state.candidates[key], lookup, limits, now, results=state.results, current=used, revoked=revoked)
         if route is None:
             ended += [key] if current else []
         elif current is None or _differs(current, route, now):
             room -= current is None
             chosen.append(route)
     return (*_expirations(ended, now.node_us, RouteEnd.NOT_PERMITTED), *_selections(state, chosen, limits))
+
+
+def touch_any(state: RoutesState, nodes: Collection[str]) -> bool:
+    """Whether a route in use, or an alternative to one, leads to one of `nodes` or over one."""
+    ids = (it for route in state.selected.values() for it in (route.candidate_id, *route.alternatives)) if nodes else ()
+    kept = (state.by_id[candidate_id] for candidate_id in ids if candidate_id in state.by_id)
+    return any(touches(candidate.destination, candidate.path, nodes) for candidate in kept)
 
 
 def decide_result(state: RoutesState, candidate_id: str, *, ok: bool, reason: str | None = None) -> tuple[Event, ...]:
@@ -318,18 +333,6 @@ def _to_look_at(state: RoutesState, peers: PeersState, now: Now, touched: Collec
     ids = peers.directory.ids
     keys = {(route.destination, route.channel) for route in state.due_at(now.node_us)}
     return keys.union(state.missing, *[state.keys_through(ids[number]) for number in touched if number < len(ids)])
-
-
-def _choose(
-    state: RoutesState,
-    key: Key,
-    current: SelectedRoute | None,
-    lookup: Callable[[str], PeerFacts | None],
-    limits: Policy,
-    now: Now,
-) -> SelectedRoute | None:
-    used = current.candidate_id if current else None
-    return select(*key, state.candidates[key], lookup, limits, now, results=state.results, current=used)
 
 
 def _differs(current: SelectedRoute, route: SelectedRoute, now: Now) -> bool:

@@ -12,7 +12,7 @@ Example::
     key = trust.signer_key(kid, Usage("snapshot", "routes"), content_id)      # or UnknownSigner, WrongUsage, Revoked
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Self
@@ -44,6 +44,7 @@ class TrustInForce:
     _minimums: Mapping[Scope, Version] = field(repr=False)
     _revocations: Mapping[tuple[RevocationKind, bytes | str], Revocation] = field(repr=False)
     _roles: Mapping[str, frozenset[str]] = field(repr=False)
+    revoked_nodes: frozenset[str] = field(repr=False)
 
     @classmethod
     def of(cls, verified: VerifiedBundle) -> Self:
@@ -59,6 +60,7 @@ class TrustInForce:
             _minimums=MappingProxyType({rule.scope: Version(rule.generation, rule.minimum_version) for rule in bundle.scopes}),
             _revocations=MappingProxyType({(entry.kind, entry.subject): entry for entry in bundle.revocations}),
             _roles=MappingProxyType({entry.role: frozenset(entry.nodes) for entry in bundle.roles}),
+            revoked_nodes=frozenset(_revoked_nodes(bundle)),
         )
 
     @property
@@ -137,6 +139,14 @@ class TrustInForce:
     def revocation_digest(self) -> bytes:
         """Digest of all revocations, 32 bytes: what floors and restore tickets compare."""
         return revocation_digest(self.bundle)
+
+
+def _revoked_nodes(bundle: Bundle) -> Iterator[str]:
+    for entry in bundle.revocations:
+        if entry.kind is RevocationKind.IDENTITY and isinstance(entry.subject, str):
+            kind, _, name = entry.subject.partition(":")
+            if kind == "node":
+                yield name
 
 
 def trusted_roots(bundle: Bundle) -> dict[bytes, bytes]:

@@ -3,24 +3,28 @@
 Rules this file keeps:
 
 - What waits came from a reference that verifies; what is activated was hashed and is what the reference names (spec 4).
+- The bytes are held from hashing on where nobody can change them, and what activating hands out is these very bytes (trust, 13).
 - Activating is high-risk work and asks the one gate; rolling back is not, since it leads away from what was just installed.
 - What is refused is recorded, bounded, and changes nothing else.
 
-Where the bytes lie between hashing and installing is the caller's business: whoever may write there may swap them.
+They are held in memory, and gone with the process. An agent that was killed between activating and installing brings them again:
+`verify_artifact` and `activate` then change nothing, and hand out what is to be installed.
 
 Example::
 
     cluster.updates.stage(document)
     cluster.updates.verify_artifact("agent", path.open("rb"))
-    cluster.updates.activate("agent")
+    with cluster.updates.activate("agent").artifact as artifact:
+        install(artifact.path)
 """
 
 import hashlib
 from contextlib import suppress
 from io import BytesIO
-from typing import BinaryIO, Unpack
+from typing import BinaryIO, NamedTuple, Unpack
 
 from rap_journal.errors import NoSpace
+from rap_journal.os_memory_file import SealedFile, sealed_copy
 from rap_projections import update_decisions as decisions
 from rap_projections.arguments import require
 from rap_projections.cluster_context import ClusterContext
@@ -34,11 +38,20 @@ from rap_projections.updates import SubjectView, UpdatesView
 from rap_projections.verification import verify_artifact
 from rap_projections.verified import VerifiedArtifact
 
-CHUNK_BYTES = 1 << 20
-"""An artifact is hashed in pieces of this size."""
-
 UNKNOWN_SUBJECT = "unknown"
 """Under which refusals stand of documents that do not say what they are for."""
+
+
+class Activated(NamedTuple):
+    """What activating an update answers.
+
+    Attributes:
+        receipt: what became of the call.
+        artifact: the bytes to install, which nobody can change. The caller closes them when it is done.
+    """
+
+    receipt: Receipt
+    artifact: SealedFile
 
 
 class Updates:
@@ -46,6 +59,7 @@ class Updates:
 
     def __init__(self, context: ClusterContext) -> None:
         self._context = context
+        self._held: dict[str, SealedFile] = {}
 
     def subject(self, subject: str) -> SubjectView:
         """What runs, waits, is offered and may be rolled back to for "agent" or a workload."""
@@ -74,33 +88,41 @@ class Updates:
             raise
 
     def verify_artifact(self, subject: str, artifact: BinaryIO | bytes, **context: Unpack[Context]) -> Receipt:
-        """Hash the artifact's bytes, from where the file stands on, and compare them with the pending reference.
+        """Hash the artifact's bytes, from where the file stands on, compare them with the reference, and hold them until they are activated.
 
-        Raises `WrongArtifact`, which is recorded; `MisuseError` where nothing waits; what reading and writing raise.
+        Raises `WrongArtifact`, which is recorded; `MisuseError` where nothing waits; `NotAllowed` for more bytes than the policy lets be held;
+        `StorageError` where the platform cannot hold them; what reading and writing raise.
         """
         cluster = self._context
         cluster.require_open()
         cluster.core.origin(context)
+        require("subject", subject, str)
         if not hasattr(artifact, "read"):
             require("artifact", artifact, bytes)
-        pending = self.subject(subject).pending
-        size_max = pending.reference.size if pending is not None else 0
-        sha256, size = _digest(BytesIO(artifact) if isinstance(artifact, bytes) else artifact, size_max)
+        size_max = decisions.expected_size(self._view(), subject, cluster.policy.artifact_bytes_max)
+        copy = sealed_copy(BytesIO(artifact) if isinstance(artifact, bytes) else artifact, size_max)
         try:
-            return cluster.execute(
+            receipt = cluster.execute(
                 "updates",
-                lambda now: decisions.decide_artifact_verified(self._view(), subject, sha256=sha256, size=size),
+                lambda now: decisions.decide_artifact_verified(self._view(), subject, sha256=copy.sha256, size=copy.size),
                 context,
             )
-        except RefusedError as refusal:
-            self._record(refusal, subject, "artifact", sha256, context)
+        except BaseException as error:
+            copy.close()
+            if isinstance(error, RefusedError):
+                self._record(error, subject, "artifact", copy.sha256, context)
             raise
+        self._hold(subject, copy)
+        return receipt
 
-    def activate(self, subject: str, **context: Unpack[Context]) -> Receipt:
-        """Make the pending release the current one, the one before it the rollback candidate.
+    def activate(self, subject: str, **context: Unpack[Context]) -> Activated:
+        """Make the pending release the current one, the one before it the rollback candidate; answers with the bytes to install.
 
-        Raises `NotAllowed` where its bytes were not verified or the gate is closed, `NotValidated` after a restore, `Rollback` where the
-        signed minimum rose above it, `MisuseError` where nothing waits; `FailClosed`, `StorageError`.
+        Of a release that is current already and has not proved itself, it hands out the bytes again and changes nothing.
+
+        Raises `NotAllowed` where its bytes were not verified, are not held any more (``not_held``: verify them again) or the gate is closed,
+        `NotValidated` after a restore, `Rollback` where the signed minimum rose above it, `MisuseError` where nothing waits; `FailClosed`,
+        `StorageError`.
         """
         cluster = self._context
         cluster.require_open()
@@ -109,24 +131,55 @@ class Updates:
         cluster.ask(Operation.ACTIVATE_UPDATE)
 
         def decide(now: Now) -> tuple[Event, ...]:
-            events = decisions.decide_activate(self._view(), subject)
+            view = self._view()
+            events = decisions.decide_activate(view, subject)
             gate = cluster.allowed(Operation.ACTIVATE_UPDATE, now)
-            if events and not gate.ok:
+            if not gate.ok:
                 raise _closed(gate.reason)
+            self._require_held(subject, decisions.digest_to_install(view, subject))
             return events
 
-        return cluster.execute("updates", decide, context)
+        receipt = cluster.execute("updates", decide, context)
+        return Activated(receipt, self._held[subject].duplicate())
+
+    def forget(self) -> None:
+        """Let go of all bytes that are held: the cluster is closed."""
+        for subject in tuple(self._held):
+            self._let_go(subject)
 
     def confirm(self, subject: str, **context: Unpack[Context]) -> Receipt:
         """The current release proved itself. Raises `MisuseError` where none is known."""
         require("subject", subject, str)
-        return self._execute(lambda now: decisions.decide_confirm(self._view(), subject), context)
+        receipt = self._execute(lambda now: decisions.decide_confirm(self._view(), subject), context)
+        self._let_go(subject)
+        return receipt
 
     def roll_back(self, subject: str, *, reason: str, **context: Unpack[Context]) -> Receipt:
         """Make the rollback candidate the current release again. Raises `NotAllowed` without one, `MisuseError` for a bad reason."""
         require("subject", subject, str)
         check_word("reason", reason)
-        return self._execute(lambda now: decisions.decide_roll_back(self._view(), subject, reason=reason), context)
+        receipt = self._execute(lambda now: decisions.decide_roll_back(self._view(), subject, reason=reason), context)
+        self._let_go(subject)
+        return receipt
+
+    def _hold(self, subject: str, copy: SealedFile) -> None:
+        self._let_go(subject)
+        self._held[subject] = copy
+
+    def _let_go(self, subject: str) -> None:
+        held = self._held.pop(subject, None)
+        if held is not None:
+            held.close()
+
+    def _require_held(self, subject: str, sha256: bytes) -> None:
+        held = self._held.get(subject)
+        if held is None or held.sha256 != sha256:
+            raise NotAllowed(
+                "the bytes that were verified are not held any more, since the store was opened anew; nothing was changed. "
+                "Verify them again, then activate.",
+                state_class="updates",
+                reason="not_held",
+            )
 
     def _execute(self, decide: Decide, context: Context) -> Receipt:
         self._context.require_open()
@@ -153,15 +206,6 @@ class Updates:
     def _view(self) -> UpdatesView:
         view: UpdatesView = self._context.state.view(UPDATES)
         return view
-
-
-def _digest(file: BinaryIO, size_max: int) -> tuple[bytes, int]:
-    """SHA-256 and length of what `file` holds; of a file that is longer than `size_max`, of one byte more than that at most."""
-    digest, size = hashlib.sha256(), 0
-    while size <= size_max and (chunk := file.read(min(CHUNK_BYTES, size_max + 1 - size))):
-        digest.update(chunk)
-        size += len(chunk)
-    return digest.digest(), size
 
 
 def _closed(reason: str) -> NotAllowed | NotValidated:

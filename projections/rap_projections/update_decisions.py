@@ -33,7 +33,7 @@ from rap_projections.update_events import (
     UpdateRolledBack,
     UpdateStaged,
 )
-from rap_projections.updates import PendingUpdate, UpdatesView
+from rap_projections.updates import PendingUpdate, SubjectView, UpdatesView
 
 
 def decide_stage(updates: UpdatesView, reference: ArtifactReference, *, content_id: bytes) -> tuple[Event, ...]:
@@ -54,8 +54,35 @@ def decide_stage(updates: UpdatesView, reference: ArtifactReference, *, content_
     return (*decide_drop(updates, reference.subject, reason="replaced"), UpdateStaged(*reference, content_id))
 
 
+def expected_size(updates: UpdatesView, subject: str, size_max: int) -> int:
+    """How many bytes the artifact may have that is to be hashed now.
+
+    Raises `NotAllowed` for a reference that names more than `size_max`, `MisuseError` where nothing is to be hashed.
+    """
+    it = updates.subject(subject)
+    if _is_to_be_installed(it):
+        # Of a release that is current already, the size is not kept: its digest decides.
+        return size_max
+    size = _pending(updates, subject, "verify_artifact").reference.size
+    if size > size_max:
+        raise NotAllowed(
+            f"the artifact has {size} bytes, and this node holds {size_max} at most; nothing was read. Raise artifact_bytes_max of its policy.",
+            state_class="updates",
+            reason="artifact_too_large",
+        )
+    return size
+
+
 def decide_artifact_verified(updates: UpdatesView, subject: str, *, sha256: bytes, size: int) -> tuple[Event, ...]:
-    """Record that the artifact's bytes were hashed. Raises `WrongArtifact` where they are not those of the pending reference."""
+    """Record that the artifact's bytes were hashed; of a release that is current and has not proved itself yet, there is nothing to record.
+
+    Raises `WrongArtifact` where they are not those of the reference.
+    """
+    it = updates.subject(subject)
+    if _is_to_be_installed(it) and it.current is not None:
+        if sha256 != it.current.sha256:
+            raise WrongArtifact("its bytes are not those that the signed reference names", document_type="artifact")
+        return ()
     pending = _pending(updates, subject, "verify_artifact")
     reference = pending.reference
     if (sha256, size) != (reference.sha256, reference.size):
@@ -69,7 +96,7 @@ def decide_activate(updates: UpdatesView, subject: str) -> tuple[Event, ...]:
     Raises `NotAllowed` where the artifact was not verified, `Rollback` where the signed minimum rose above it meanwhile.
     """
     it = updates.subject(subject)
-    if it.pending is None and it.current is not None and not it.current.is_confirmed:
+    if _is_to_be_installed(it):
         return ()
     pending = _pending(updates, subject, "activate")
     reference = pending.reference
@@ -85,6 +112,14 @@ def decide_activate(updates: UpdatesView, subject: str) -> tuple[Event, ...]:
     if it.current is not None and it.current.sequence < it.minimum_sequence:
         return activated, CandidateDropped(subject, it.current.sequence, "below_minimum")
     return (activated,)
+
+
+def digest_to_install(updates: UpdatesView, subject: str) -> bytes:
+    """SHA-256 of what activating hands out. Raises `MisuseError` where there is nothing to activate."""
+    it = updates.subject(subject)
+    if _is_to_be_installed(it) and it.current is not None:
+        return it.current.sha256
+    return _pending(updates, subject, "activate").reference.sha256
 
 
 def decide_confirm(updates: UpdatesView, subject: str) -> tuple[Event, ...]:
@@ -161,6 +196,11 @@ def _check_newer(sequence: int, sha256: bytes, offered: ArtifactReference) -> No
     if offered.sequence == sequence and sha256 and offered.sha256 != sha256:
         what = "another artifact with this sequence runs or waits"
         raise Equivocation(what, known_content_id=sha256, other_content_id=offered.sha256)
+
+
+def _is_to_be_installed(it: SubjectView) -> bool:
+    """Whether a release was activated that may not be installed yet: nobody saw it prove itself, and nothing newer waits."""
+    return it.pending is None and it.current is not None and not it.current.is_confirmed
 
 
 def _pending(updates: UpdatesView, subject: str, call: str) -> PendingUpdate:

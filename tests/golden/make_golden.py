@@ -22,7 +22,7 @@ from rap_journal.checkpoints import Anchor, ClassContent
 from rap_journal.filesystem import Directory
 from rap_journal.fold_sets import FoldSet
 from rap_journal.inventory import take_inventory
-from rap_journal.journal import Journal, write_checkpoint_set
+from rap_journal.journal import Journal, load_base, write_checkpoint_set
 from rap_journal.ledger import keep_in_ledger
 from rap_journal.markers import Marker, MarkerKind, ProviderKind
 from rap_journal.os_filesystem import OsFileSystem
@@ -115,6 +115,12 @@ class Writer:
         self.projections = Bodies()
         self.journal = Journal.open(root, setup, self.projections)
         self._clock = clock
+        journal, heads = self.journal, self.projections.heads
+        inventory = take_inventory(journal.folders.journal, JOURNAL_ID)
+        for number, loaded in load_base(journal.folders, journal.keys, setup, inventory).checkpoints.items():
+            # Chains go on from the checkpoint where nothing behind it belongs to the class.
+            if heads[number].lsn < loaded.content.head.lsn:
+                heads.move(number, loaded.content.head)
 
     def write(self, spec: ClassSpec, *bodies: Any, **changes: Any) -> None:
         """One frame of records of one class."""

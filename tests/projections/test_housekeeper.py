@@ -94,6 +94,19 @@ def test_a_mistake_of_ours_is_not_swallowed() -> None:
         tick_one(Waiter(1, ZeroDivisionError()))
 
 
+def test_a_mistake_of_ours_is_told_and_ends_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    broken, healthy = Waiter(1000, ZeroDivisionError()), Waiter(4)
+    housekeeper = Housekeeper(lambda: [broken, healthy], patrol_s=LONG_S)
+    housekeeper.start()
+    housekeeper.wake()
+    assert healthy.done.wait(30)
+    housekeeper.stop()
+    assert healthy.ticked == 4 and {args.exc_type for args in told} == {ZeroDivisionError}
+    assert told[0].thread is not None and told[0].thread.name == "rap-housekeeper"
+
+
 class Blocked(Waiter):
     """Takes until it is let go."""
 

@@ -99,6 +99,7 @@ def test_unprotected_header_must_be_empty() -> None:
 
 
 def test_algorithm_minus_8_is_read_too() -> None:
+    """Mutation: without the check of the signature itself, every key has signed."""
     document = open_document(FABRIC.peers([], algorithm=-8), DocumentType.SNAPSHOT)
     document.verify(document.signatures[0], FABRIC.key("peers").public_key)
     assert isinstance(refused(document.verify, document.signatures[0], FABRIC.key("routes").public_key), BadSignature)

@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 
 from rap_journal.errors import FailClosed, MisuseError, NoSpace
 from rap_projections.documents import Audience
+from rap_projections.policy import Policy
 from rap_projections.receipts import Receipt
 from rap_projections.refusals import (
     BadSignature,
@@ -53,7 +55,7 @@ def install(it: Ready, sequence: int) -> None:
     content = f"release {sequence}".encode()
     it.cluster.updates.stage(it.fabric.artifact(make_reference("agent", sequence, content)))
     it.cluster.updates.verify_artifact("agent", content)
-    it.cluster.updates.activate("agent")
+    it.cluster.updates.activate("agent").artifact.close()
 
 
 def agent(it: Ready) -> SubjectView:
@@ -66,7 +68,9 @@ def test_a_release_goes_from_pending_to_current_and_proves_itself() -> None:
     pending = agent(it).pending
     assert pending is not None and (pending.reference, pending.is_verified) == (FIRST, False)
     assert it.cluster.updates.verify_artifact("agent", BytesIO(CONTENT)).changed
-    receipt = it.cluster.updates.activate("agent")
+    receipt, artifact = it.cluster.updates.activate("agent")
+    with artifact, artifact.open() as file:
+        assert (file.read(), artifact.sha256) == (CONTENT, FIRST.sha256)
     current = agent(it).current
     assert current is not None and (current.version, current.sequence, current.sha256) == (
         "1.0.1",
@@ -85,7 +89,7 @@ def test_the_same_step_again_changes_nothing() -> None:
     document = it.fabric.artifact(FIRST)
     steps: tuple[Callable[[], Receipt], ...] = (
         lambda: it.cluster.updates.stage(document), lambda: it.cluster.updates.verify_artifact("agent", CONTENT),
-        lambda: it.cluster.updates.activate("agent"), lambda: it.cluster.updates.confirm("agent"),
+        lambda: it.cluster.updates.activate("agent").receipt, lambda: it.cluster.updates.confirm("agent"),
     )  # fmt: skip
     for step in steps:
         assert step().changed
@@ -176,6 +180,80 @@ def test_a_newer_reference_replaces_the_one_that_waits() -> None:
         it.cluster.updates.activate("agent")
 
 
+def test_what_is_installed_is_what_was_hashed_whatever_became_of_the_file(tmp_path: Path) -> None:
+    """Mutation: handing out the file that was hashed hands out what was written into it afterwards."""
+    it, path = allowed(), tmp_path / "artifact"
+    path.write_bytes(CONTENT)
+    it.cluster.updates.stage(it.fabric.artifact(FIRST))
+    with path.open("rb") as file:
+        it.cluster.updates.verify_artifact("agent", file)
+    path.write_bytes(b"something else")
+    with it.cluster.updates.activate("agent").artifact as artifact:
+        assert Path(artifact.path).read_bytes() == CONTENT
+        with pytest.raises(PermissionError):
+            Path(artifact.path).write_bytes(b"something else")
+
+
+def test_bytes_that_were_verified_before_the_store_was_opened_anew_are_verified_again() -> None:
+    it = allowed()
+    it.cluster.updates.stage(it.fabric.artifact(FIRST))
+    it.cluster.updates.verify_artifact("agent", CONTENT)
+    it.kit.kill()
+    before = it.cluster.digest()
+    with pytest.raises(NotAllowed) as caught:
+        it.cluster.updates.activate("agent")
+    assert (caught.value.reason, it.cluster.digest()) == ("not_held", before)
+    assert it.cluster.updates.verify_artifact("agent", CONTENT).changed is False
+    with it.cluster.updates.activate("agent").artifact as artifact:
+        assert artifact.size == len(CONTENT)
+
+
+def test_a_kill_between_activating_and_installing_loses_no_update() -> None:
+    """Mutation: without the comparison, any bytes are handed out for a release that is current already."""
+    it = allowed()
+    it.cluster.updates.stage(it.fabric.artifact(FIRST))
+    it.cluster.updates.verify_artifact("agent", CONTENT)
+    it.cluster.updates.activate("agent").artifact.close()
+    it.kit.kill()
+    before = it.cluster.digest()
+    with pytest.raises(WrongArtifact):
+        it.cluster.updates.verify_artifact("agent", b"something else")
+    it.cluster.updates.verify_artifact("agent", CONTENT)
+    receipt, artifact = it.cluster.updates.activate("agent")
+    with artifact:
+        assert (receipt.changed, artifact.sha256) == (False, FIRST.sha256)
+    assert agent(it).current is not None and it.cluster.digest() != before, "the refusal stands in the state"
+
+
+def test_more_bytes_than_the_policy_lets_be_held_are_not_read() -> None:
+    """Mutation: without the limit, whatever size a reference names is read into memory."""
+    it = ready(policy=Policy(artifact_bytes_max=len(CONTENT) - 1))
+    it.cluster.updates.stage(it.fabric.artifact(FIRST))
+    file = BytesIO(CONTENT)
+    with pytest.raises(NotAllowed) as caught:
+        it.cluster.updates.verify_artifact("agent", file)
+    assert (caught.value.reason, file.tell()) == ("artifact_too_large", 0)
+
+
+@pytest.mark.parametrize("end", ["confirm", "roll_back", "close"])
+def test_bytes_are_held_no_longer_than_they_may_be_asked_for(end: str) -> None:
+    it = running(1)
+    content = b"release 2"
+    it.cluster.updates.stage(it.fabric.artifact(make_reference("agent", 2, content)))
+    it.cluster.updates.verify_artifact("agent", content)
+    held = it.cluster.updates._held["agent"]
+    it.cluster.updates.activate("agent").artifact.close()
+    assert held.fileno() > 0
+    if end == "close":
+        it.kit.store.close()
+    elif end == "confirm":
+        it.cluster.updates.confirm("agent")
+    else:
+        it.cluster.updates.roll_back("agent", reason="crash loop")
+    with pytest.raises(ValueError, match="closed"):
+        held.fileno()
+
+
 def test_rolling_back_returns_to_the_release_before() -> None:
     it = running(1)
     install(it, 2)
@@ -221,7 +299,7 @@ def test_the_closed_gate_keeps_a_verified_release_waiting() -> None:
 
 def test_nothing_waits_for_a_stranger() -> None:
     it = allowed()
-    calls: tuple[Callable[[], Receipt], ...] = (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: it.cluster.updates.verify_artifact("svc-x", b""), lambda: it.cluster.updates.activate("svc-x"),
         lambda: it.cluster.updates.confirm("svc-x"),
     )  # fmt: skip
@@ -234,7 +312,7 @@ def test_a_cluster_that_fails_closed_updates_nothing() -> None:
     it = running(1)
     document = it.fabric.artifact(make_reference("agent", 2))
     it.cluster._context.fail_closed("identity_damaged")
-    calls: tuple[Callable[[], Receipt], ...] = (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: it.cluster.updates.stage(document), lambda: it.cluster.updates.verify_artifact("agent", b""),
         lambda: it.cluster.updates.activate("agent"), lambda: it.cluster.updates.confirm("agent"),
         lambda: it.cluster.updates.roll_back("agent", reason="x"),

@@ -120,11 +120,17 @@ def test_there_is_colour_on_a_terminal_and_nowhere_else(lab: Disk, command: tupl
     assert not is_coloured("-o", "json")
 
 
-def test_text_is_the_same_with_colour_and_without(lab: Disk) -> None:
+def test_text_is_the_same_with_colour_and_without_where_the_terminal_is_wide_enough(lab: Disk) -> None:
     import re
 
-    coloured = lab.rap_state("status", stream=Terminal()).out
+    coloured = lab.rap_state("status", stream=Terminal(), environment={"COLUMNS": "500"}).out
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == lab.rap_state("status").out
+
+
+def test_in_a_narrow_terminal_no_line_of_status_is_longer_than_it(lab: Disk) -> None:
+    narrow = lab.rap_state("--no-color", "status", stream=Terminal(), environment={"COLUMNS": "80"}).out.splitlines()
+    assert [line for line in narrow if len(line) > 80 and str(lab.root) not in line] == []
+    assert any(line.startswith(" " * 21) for line in narrow)
 
 
 def test_as_a_process_it_takes_its_store_and_key_from_the_environment(lab: Disk) -> None:

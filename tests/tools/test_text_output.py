@@ -43,6 +43,24 @@ def test_pairs_stand_in_two_columns() -> None:
     assert stream.getvalue() == "  a     1\n  long  2\n"
 
 
+def test_pairs_are_wrapped_into_a_terminal_below_where_they_began_and_in_their_style() -> None:
+    stream = io.StringIO()
+    writer = TextWriter(stream, color=True, width=30)
+    writer.pairs([("name", ("one two three four five six", "red")), ("a", "short"), ("b", "x" * 40)])
+    assert stream.getvalue().splitlines() == [
+        "  \x1b[1mname\x1b[0m  \x1b[31mone two three four\x1b[0m",
+        "        \x1b[31mfive six\x1b[0m",
+        "  \x1b[1ma\x1b[0m     short",
+        f"  \x1b[1mb\x1b[0m     {'x' * 40}",
+    ]
+
+
+def test_in_a_very_narrow_terminal_pairs_keep_a_readable_width() -> None:
+    stream = io.StringIO()
+    TextWriter(stream, color=False, width=10).pairs([("name", "one two three four")])
+    assert stream.getvalue() == "  name  one two three four\n"
+
+
 def test_columns_stand_below_each_other_and_leave_no_blanks_behind() -> None:
     stream = io.StringIO()
     TextWriter(stream, color=False).columns([["a", ("1", "red"), "x"], ["long", "", ""], ["", "22", ""], []], indent=1)

@@ -92,7 +92,7 @@ class Session:
     def text(self) -> TextWriter:
         """The writer for people. Raises `MisuseError` where the extra it needs is not installed."""
         plain = option(self.options, "no_color") or self.environment.get("NO_COLOR") or self.environment.get("TERM") == "dumb"
-        return TextWriter(self.stream, color=self.is_terminal and not plain)
+        return TextWriter(self.stream, color=self.is_terminal and not plain, width=self.width)
 
     def remark(self, text: str) -> None:
         """Tell people something beside the result, on standard error."""

@@ -4,7 +4,7 @@ Rules this file keeps:
 
 - Whatever is printed passes `printable`, so that no command can forget to escape what a peer, a workload or a document wrote.
 - Colour only on a terminal, and not with NO_COLOR or --no-color; then there is no escape sequence at all.
-- Lines are never wrapped or cut: what is piped on is whole.
+- No line is ever cut, and off a terminal none is wrapped: what is piped on is whole.
 
 Example::
 
@@ -14,7 +14,8 @@ Example::
 """
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from textwrap import wrap
 from typing import Any, TextIO
 
 from rap_journal.errors import MisuseError
@@ -26,14 +27,26 @@ Piece = str | tuple[str, str]
 COLUMN_WIDTH_MAX = 64
 """Wider cells do not push the columns behind them further to the right in every row."""
 
+WRAPPED_WIDTH_MIN = 20
+"""A narrower column is not worth wrapping into."""
+
 INSTALL = "pip install 'rap-node-state[tools]'"
 
 
 class TextWriter:
-    """Writes lines. Raises `MisuseError` where the extra that colours them is not installed."""
+    """Writes lines.
 
-    def __init__(self, stream: TextIO, *, color: bool) -> None:
+    Args:
+        stream: where they go.
+        color: whether styles are shown.
+        width: columns of the terminal, into which `pairs` are wrapped; None: into none.
+
+    Raises `MisuseError` where the extra that colours them is not installed.
+    """
+
+    def __init__(self, stream: TextIO, *, color: bool, width: int | None = None) -> None:
         self._stream = stream
+        self._width = width
         self._rich = _load_rich()
         # With a colour system of None nothing is ever styled; "markup" and "highlight" would give meaning to text from elsewhere.
         self._console = self._rich.console.Console(
@@ -57,7 +70,10 @@ class TextWriter:
 
     def pairs(self, pairs: Sequence[tuple[str, Piece]], *, indent: int = 2) -> None:
         """Write names and what belongs to them, in two columns; below an empty name stands more of what belongs to the one before."""
-        self.columns([((name, "bold"), piece) for name, piece in pairs], indent=indent)
+        names = max((len(printable(name)) for name, _piece in pairs), default=0)
+        room = self._width and max(WRAPPED_WIDTH_MIN, self._width - indent - names - 2)
+        rows = [((name if first else "", "bold"), line) for name, piece in pairs for first, line in _wrapped(piece, room)]
+        self.columns(rows, indent=indent)
 
     def columns(self, rows: Sequence[Sequence[Piece]], *, indent: int = 0) -> None:
         """Write rows whose cells stand below each other, two spaces apart. A cell that is too wide pushes those behind it aside."""
@@ -80,6 +96,14 @@ class TextWriter:
 def _text(piece: Piece) -> str:
     """What a piece takes on the line: its text, escaped."""
     return printable(piece if isinstance(piece, str) else piece[0])
+
+
+def _wrapped(piece: Piece, room: int | None) -> Iterator[tuple[bool, Piece]]:
+    """The lines that a piece takes in so many columns, in its style, and whether each is the first."""
+    text = _text(piece)
+    lines = wrap(text, room, break_on_hyphens=False, break_long_words=False) if room and len(text) > room else [text]
+    for at, line in enumerate(lines):
+        yield at == 0, line if isinstance(piece, str) else (line, piece[1])
 
 
 def _load_rich() -> Any:
