@@ -66,7 +66,8 @@ def test_the_first_page_is_short_and_says_things_in_the_order_in_which_a_newcome
     text = README.read_text()
     assert len(text.encode()) <= BYTES_MAX
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == [
-        "Two commands", "Embedding", "How the house is laid out", "The command", "Figures", "What it does not do", "License",
+        "Two commands", "Embedding", "How the house is laid out", "The command", "Figures", "What it protects against",
+        "What it does not do", "License",
     ]  # fmt: skip
 
 
