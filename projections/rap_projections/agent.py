@@ -203,9 +203,11 @@ def decide_installed(agent: AgentView, install_id: str) -> tuple[Event, ...]:
     return () if agent.install_id else (AgentInstalled(install_id),)
 
 
-def decide_opened(agent: AgentView, *, agent_version: str, build: str, incarnation: bytes) -> tuple[Event, ...]:
-    """Record an opening, and whether the one before it was closed in order."""
-    return (Opened(agent_version, build, incarnation, not agent.is_open),)
+def decide_opened(
+    agent: AgentView, *, agent_version: str, build: str, incarnation: bytes, is_begun_anew: bool = False
+) -> tuple[Event, ...]:
+    """Record an opening, and whether the one before it was closed in order; of a journal that was lost, nobody can say that it was."""
+    return (Opened(agent_version, build, incarnation, not (agent.is_open or is_begun_anew)),)
 
 
 def decide_closed(agent: AgentView, reason: str) -> tuple[Event, ...]:

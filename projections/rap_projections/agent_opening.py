@@ -52,7 +52,9 @@ def open_agent(state: AgentState, folders: StoreFolders) -> None:
     def decide(now: Now) -> tuple[Event, ...]:
         view = state.view()
         note = _journal_lost(lost) if lost is not None else ()
-        opened = agent.decide_opened(view, agent_version=__version__, build=__version__, incarnation=incarnation)
+        opened = agent.decide_opened(
+            view, agent_version=__version__, build=__version__, incarnation=incarnation, is_begun_anew=lost is not None
+        )
         return (*agent.decide_installed(view, install_id), *opened, *note)
 
     with suppress(NoSpace, FormatTooNew):

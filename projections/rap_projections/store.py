@@ -294,7 +294,7 @@ class NodeStore:
             "format_level": {"written": self._folders.level(), "known": self._folders.release.levels.known},
             "protection": self._keys.protection,
             "clusters": {cluster.id: cluster.status() for cluster in self.clusters()},
-            "unopened": {name: type(error).__name__ for name, error in sorted(self.unopened.items())},
+            "unopened": {name: error_word(error) for name, error in sorted(self.unopened.items())},
         }
 
     def tick(self) -> None:
@@ -328,6 +328,8 @@ class NodeStore:
 
     def _start(self) -> None:
         open_agent(self._agent, self._folders)
+        if self._folders.mend_marker():
+            self._note("marker-repaired", "one of the two copies in the marker of the root was damaged; it was written again.")
         self._anchoring.open()
         self._memberships.open_all()
         self._housekeeping.start()

@@ -145,6 +145,19 @@ class StoreFolders(NamedTuple):
                 clusters.sync()
                 remove_tree(clusters, JOIN_PREFIX + name)
 
+    def mend_marker(self) -> bool:
+        """Write a damaged copy in the root's marker again; returns whether there was one and it could be done."""
+        read = read_marker(self.root)
+        if not read.bad_blocks:
+            return False
+        try:
+            with self.root.directory(TEMPORARY) as temporary:
+                write_marker(self.root, temporary, read.marker)
+        except OSError:
+            # The other copy serves, and verification says so.
+            return False
+        return True
+
     def remove_leftovers(self) -> None:
         """Remove what a join or a leave left half done."""
         with self.root.directory(CLUSTERS) as clusters:

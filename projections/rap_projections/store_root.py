@@ -14,6 +14,7 @@ from rap_journal.errors import NoSuchStore, StoreBusy
 from rap_journal.filesystem import Directory, FileSystem, Lock
 from rap_journal.layout import LOCK, lock_holder_text
 from rap_journal.os_surroundings import process_id
+from rap_journal.space import no_space_means
 
 LOCK_RETRY_S = 0.05
 """Pause between two tries to take the lock."""
@@ -28,7 +29,12 @@ def open_root(filesystem: FileSystem, path: str, *, create: bool) -> Directory:
 
 
 def take_lock(root: Directory, clock: Clock, wait_s: float) -> Lock:
-    """Take the writer's lock, waiting up to `wait_s` seconds for another writer to let go. Raises `StoreBusy`."""
+    """Take the writer's lock, waiting up to `wait_s` seconds for another writer to let go. Raises `StoreBusy`, `NoSpace`, `OSError`."""
+    with no_space_means("the store", "lock file"):
+        return _lock(root, clock, wait_s)
+
+
+def _lock(root: Directory, clock: Clock, wait_s: float) -> Lock:
     holder = lock_holder_text(process_id(), clock.boot_id())
     pause = threading.Event()
     for _attempt_number in range(math.ceil(wait_s / LOCK_RETRY_S)):

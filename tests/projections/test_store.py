@@ -12,6 +12,8 @@ from rap_journal.errors import DamageError, MisuseError, NoSpace, NoSuchStore, P
 from rap_journal.testing import MemoryFileSystem, RandomSurvival, SeededRandomness, SimulatedCrash
 from rap_journal.trees import remove_tree
 from rap_projections import NodeStore
+from rap_projections.agent import DiagnosticNoted
+from rap_projections.event_kinds import event_of
 from rap_projections.keys import FileKeyProvider
 from rap_projections.testing import Fabric, ManualClock, MemoryKeyProvider, memory_store
 from rap_projections.testing.memory_store import ROOT
@@ -19,6 +21,7 @@ from tests.projections.store_kit import (
     CLUSTER,
     FOLDER,
     files,
+    flip_bit,
     furnished,
     ready,
 )
@@ -224,3 +227,35 @@ def test_a_store_without_its_folder_of_clusters_is_damaged_and_not_touched() -> 
             it.kit.open(create=create)
         assert (caught.value.file, caught.value.reason, caught.value.action) == ("clusters", "missing_folder", "operator")
     assert files(it.kit.filesystem) == before
+
+
+@pytest.mark.parametrize("offset", [8, 678])
+def test_a_damaged_copy_in_the_marker_of_the_root_is_written_again_and_told(offset: int) -> None:
+    it = furnished()
+    it.kit.store.close()
+    before = files(it.kit.filesystem)["MARKER"]
+    flip_bit(it.kit.filesystem, "MARKER", offset)
+    it.kit.open()
+    assert files(it.kit.filesystem)["MARKER"] == before
+    told = [
+        event for record in it.kit.store.agent._core.history_after(0) if isinstance(event := event_of(record), DiagnosticNoted)
+    ]
+    assert [event.code for event in told] == ["marker-repaired"]
+
+
+def test_a_root_that_is_mounted_read_only_is_no_space_and_not_a_bare_error() -> None:
+    it = furnished()
+    it.kit.store.close()
+    it.kit.filesystem.fail("*lock*", "LOCK", errno.EROFS)
+    with pytest.raises(NoSpace) as caught:
+        it.kit.open()
+    assert "lock file" in str(caught.value) and caught.value.exit_code == 12
+
+
+def test_after_the_agents_journal_was_lost_nobody_says_that_the_last_close_was_clean() -> None:
+    it = furnished()
+    it.kit.store.close()
+    with it.kit.filesystem.open_root(ROOT) as root:
+        remove_tree(root, "agent")
+    it.kit.open()
+    assert it.kit.store.report()["previous_close_was_clean"] is False

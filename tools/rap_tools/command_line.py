@@ -257,7 +257,9 @@ def _add_backup(parser: argparse.ArgumentParser) -> None:
 def _add_restore(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="the backup")
     parser.add_argument(
-        "--recovery-key", metavar="FILE", help="the recovery key, 32 bytes (default: the store's own key opens it)"
+        "--recovery-key",
+        metavar="FILE",
+        help="the recovery key, 32 bytes (default: --key-file names the key of the store that was backed up)",
     )
     parser.add_argument(
         "--expect",
@@ -346,7 +348,7 @@ COMMANDS = (
     ),
     Command(
         "restore", "set it up, move it", "make a new store from a backup",
-        "restore node.backup -D ./new --key-file ./new.key", _add_restore, _IN_COMMANDS + "restore",
+        "restore node.backup -D ./new --key-file ./new.key --recovery-key recovery.key --expect HEX", _add_restore, _IN_COMMANDS + "restore",
         {
             "cluster": "",
             "root": f"the folder to make (default: ${ROOT_VARIABLE})",

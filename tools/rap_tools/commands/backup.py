@@ -97,7 +97,10 @@ def _recipient(session: Session) -> bytes | None:
 
 def _tell(session: Session, receipt: BackupReceipt) -> None:
     place = shlex.quote(receipt.path)
-    following = [f"{program()} restore {place} -D NEW_ROOT --key-file NEW_KEY --recovery-key FILE --expect {receipt.fingerprint}"]
+    # The recipient is the store's own key unless another one was named.
+    is_own = not (session.options.recipient or session.options.new_recovery_key)
+    keys = "--key-file THIS_KEY" if is_own else f"--key-file NEW_KEY --recovery-key FILE --expect {receipt.fingerprint}"
+    following = [f"{program()} restore {place} -D NEW_ROOT {keys}"]
     fields: dict[str, Any] = {
         "file": receipt.path, "size": receipt.size, "sha256": receipt.sha256, "fingerprint": receipt.fingerprint,
         "recipient": receipt.recipient, "clusters": list(receipt.clusters), "left_out": receipt.left_out, "next": following,

@@ -15,7 +15,7 @@ Example::
 
 from pathlib import Path
 
-from rap_journal.errors import MisuseError
+from rap_journal.errors import KeyUnavailable, MisuseError
 from rap_projections.keys import FileKeyProvider
 from rap_projections.store import NodeStore
 from rap_tools.exit_codes import ExitCode
@@ -33,6 +33,12 @@ def run(session: Session) -> int:
         )
     if not root.parent.is_dir():
         raise MisuseError(f"there is no folder {root.parent} to make {root.name} in; nothing was made.", reason="no_parent")
+    if not Path(key_file).exists() and not (options.recovery_key and options.expect):
+        raise KeyUnavailable(
+            f"there is no key file {key_file}; nothing was made. Give the one of the store that was backed up; or, to have a new one made, "
+            "--recovery-key and --expect.",
+            reason="absent",
+        )
     recovery = FileKeyProvider(Path(options.recovery_key).absolute()).key_encryption_key() if options.recovery_key else None
     store = NodeStore.restore(
         Path(options.file).absolute(), root, keys=FileKeyProvider(Path(key_file).absolute()), recovery=recovery, expect=options.expect,

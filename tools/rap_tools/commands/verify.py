@@ -46,7 +46,7 @@ MEANINGS: dict[ExitCode, tuple[str, str]] = {
     ),
     ExitCode.FAIL_CLOSED: (
         "damage to more than caches: identity, trust or what is active may be concerned, and what is fails closed",
-        "keep a copy of the folder, check the disk, and put a backup in its place or join the cluster anew",
+        "keep a copy of the folder and start the agent, which repairs what has a second copy; rap-state status tells what it could not",
     ),
     ExitCode.UNKNOWN_FORMAT: (
         "something was written by a later release, and was not judged",
