@@ -20,6 +20,7 @@ from rap_journal.errors import NoSpace
 from rap_projections import routes
 from rap_projections.arguments import require, require_optional
 from rap_projections.cluster_context import ClusterContext
+from rap_projections.documents import RouteCandidate
 from rap_projections.event_kinds import PEERS, ROUTES, Event
 from rap_projections.node_time import Now
 from rap_projections.receipts import Context, Receipt
@@ -33,7 +34,7 @@ class Routes:
         self._context = context
 
     def best(self, destination: str, *, channel: str = "default") -> SelectedRoute | None:
-        """The route in use for a destination and channel class, or None. ``.alternatives`` are the next best, best first."""
+        """The route in use for a destination and channel class, or None. ``.alternatives`` are ids of the next best, best first."""
         context = self._context
         try:
             found = routes.best(context.state[ROUTES], destination, channel, context.core.node_us())
@@ -46,6 +47,18 @@ class Routes:
             # Chosen before, and not chosen anew yet for lack of space.
             return None
         return found
+
+    def alternatives(self, route: SelectedRoute) -> tuple[RouteCandidate, ...]:
+        """The next best ways to its destination, best first, as they were signed: for whoever cannot wait for another choice.
+
+        Those that are not permitted any more are left out.
+        """
+        require("route", route, SelectedRoute)
+        context = self._context
+        with context.core.lock:
+            known = context.state[ROUTES].by_id
+            found = [known[candidate_id] for candidate_id in route.alternatives if candidate_id in known]
+        return tuple([it for it in found if not touches(it.destination, it.path, context.revoked_nodes)])
 
     def result(self, route: SelectedRoute, *, ok: bool, reason: str | None = None, **context: Unpack[Context]) -> Receipt:
         """Tell what using a route came to. A failure lowers its candidate for a while, and the choice is made anew before this returns.

@@ -29,6 +29,9 @@ class StoredDocument(NamedTuple):
     size: int
     inline: bytes
 
+    def __repr__(self) -> str:
+        return f"StoredDocument(file_id={self.file_id.hex()!r}, size={self.size}, inline={bool(self.inline)})"
+
     def without_inline(self) -> "StoredDocument":
         """The same file without its second copy; the same document, where no file holds it."""
         return self._replace(inline=b"") if self.file_id else self

@@ -3,6 +3,7 @@
 import pytest
 
 from rap_journal.errors import MisuseError, NoSpace
+from rap_projections.documents import RevocationKind
 from rap_projections.event_kinds import event_of
 from rap_projections.receipts import UNCHANGED, Receipt
 from rap_projections.route_selection import SelectedRoute
@@ -35,6 +36,15 @@ def test_looking_a_route_up_decides_nothing_and_writes_nothing(it: Ready) -> Non
     assert it.cluster.routes.best("node-1") is None, "the channel is called default unless it is named"
     it.cluster.flush()
     assert (it.cluster.digest(), len(it.kit.filesystem.operations)) == (before, operations)
+
+
+def test_alternatives_are_given_as_the_ways_that_were_signed_less_those_that_are_revoked(it: Ready) -> None:
+    route = best(it)
+    (other,) = it.cluster.routes.alternatives(route)
+    assert (other.id, other.destination, other.path) == ("node-1_interactive_node-2", "node-1", ("node-2",))
+    assert it.cluster.routes.alternatives(route._replace(alternatives=("gone",))) == ()
+    it.cluster.trust.update(it.fabric.revoke(RevocationKind.IDENTITY, "node:node-2"))
+    assert it.cluster.routes.alternatives(route) == ()
 
 
 def test_a_route_whose_time_is_over_is_none(it: Ready) -> None:

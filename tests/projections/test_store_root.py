@@ -1,9 +1,12 @@
 """The way into a store: no folder is no store, and a lock is waited for as long as was said, and no longer."""
 
+from pathlib import Path
+
 import pytest
 
-from rap_journal.errors import NoSuchStore, StoreBusy
+from rap_journal.errors import MisuseError, NoSuchStore, StoreBusy
 from rap_journal.layout import LOCK
+from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.testing import ManualClock, MemoryFileSystem
 from rap_projections.store_root import open_root, take_lock
 
@@ -27,3 +30,9 @@ def test_the_lock_names_its_holder_and_a_second_writer_is_refused() -> None:
     assert caught.value.holder == holder
     lock.release()
     take_lock(filesystem.open_root("/node"), clock, 0).release()
+
+
+def test_a_folder_whose_parent_is_not_there_is_said_to_lack_it(tmp_path: Path) -> None:
+    with pytest.raises(MisuseError, match="is to be made in is not there") as caught:
+        open_root(OsFileSystem(), str(tmp_path / "absent" / "store"), create=True)
+    assert caught.value.reason == "no_parent"

@@ -228,7 +228,8 @@ def _sources(cluster: ClusterResult) -> list[str]:
 def _routes(cluster: ClusterResult) -> Table:
     table = _table(f"{cluster.cluster}: some routes in use")
     for name in ("destination", "score, ms", "path", "alternatives, best first"):
-        table.add_column(name, justify="right" if name.startswith("score") else "left")
+        # Folded and not cropped: the end of a name is what tells nodes apart.
+        table.add_column(name, justify="right" if name.startswith("score") else "left", overflow="fold")
     for route in cluster.routes:
         table.add_row(route.destination, f"{route.score_ms:,.1f}", route.path, "; ".join(route.alternatives))
     return table

@@ -50,3 +50,17 @@ def test_exit_codes_tell_what_is_wrong(lab: Disk, tmp_path: Path) -> None:
     assert code("--recovery-key", str(lab.key_file), "--expect", fingerprint) == 11
     assert code(*recovery, "--expect", fingerprint, file="missing") == 3
     assert not (tmp_path / "new").exists()
+
+
+def test_without_its_key_file_it_says_what_would_do_and_makes_nothing(lab: Disk, tmp_path: Path) -> None:
+    fingerprint = backed_up(lab, tmp_path)
+    place = ("-D", str(tmp_path / "new"), "--key-file", str(tmp_path / "new.key"))
+    for some in (), ("--expect", fingerprint), ("--recovery-key", str(tmp_path / "r.key")):
+        result = rap_state("restore", str(tmp_path / "b"), *place, *some)
+        assert (result.code, result.out) == (11, "") and "--recovery-key and --expect" in result.err
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("new")) == []
+
+
+def test_a_backup_for_the_stores_own_key_names_the_command_that_takes_it(lab: Disk, tmp_path: Path) -> None:
+    own = lab.rap_state("backup", "-O", str(tmp_path / "own"), "-o", "json").json()["next"][0]
+    assert "--recovery-key" not in own and own.endswith("-D NEW_ROOT --key-file THIS_KEY")
