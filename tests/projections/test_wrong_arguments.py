@@ -107,6 +107,7 @@ CALLS = [
     ),
     Call(_on("peers"), "observe_many", lambda it: {"rows": [("node-1", 1.0)], "durable": False, **CONTEXT}),
     Call(_on("routes"), "best", lambda it: {"destination": "node-1", "channel": "interactive"}),
+    Call(_on("routes"), "alternatives", lambda it: {"route": _route(it)}),
     Call(_on("routes"), "result", lambda it: {"route": _route(it), "ok": False, "reason": "timeout", **CONTEXT}),
     Call(_on("routes"), "review", lambda it: {"everything": True, **CONTEXT}),
     Call(_on("snapshots"), "activate", lambda it: {"document": it.fabric.peers(["node-1"]), "source": "config", **CONTEXT}),
