@@ -42,5 +42,8 @@ def require_opening(**arguments: Any) -> None:
         else:
             assert name == "randomness", name
             require_callable(name, value)
+    for name in ("root", "path", "survivor"):
+        if "\0" in str(arguments.get(name, "")):
+            raise MisuseError(f"{name} is no path: there is a zero byte in it; nothing was done.", reason=f"bad_{name}")
     if not 0 <= arguments.get("wait_s", 0) < float("inf"):
         raise MisuseError("wait_s is a number of seconds from 0; nothing was done.", reason="bad_wait_s")

@@ -66,6 +66,8 @@ class Origin(NamedTuple):
 
 NO_ORIGIN = Origin()
 
+_WORDS = Context.__annotations__.keys()
+
 _INHERITED: ContextVar[Origin] = ContextVar("rap_origin", default=NO_ORIGIN)
 
 
@@ -75,6 +77,9 @@ def origin_of(context: Context, journal: str) -> Origin:
     causes = inherited.causes if inherited.journal == journal else ()
     if not context:
         return Origin(causes, inherited.actor, inherited.trace_id, journal)
+    if not context.keys() <= _WORDS:
+        # A word that is misspelt would be passed over otherwise, with what it was meant to ask for.
+        raise MisuseError(f"there is no argument {min(context.keys() - _WORDS)!r}; nothing was done.", reason="unknown_argument")
     lsn = _cause(context)
     if lsn is not None:
         causes = (*[known for known in causes if known != lsn], lsn)[-CAUSES_MAX:]

@@ -50,3 +50,9 @@ def test_a_slip_leaves_no_store_behind(tmp_path: Path, wrong: dict[str, Any]) ->
     with pytest.raises(MisuseError, match=rf"^{name} cannot be of type"):
         NodeStore.open(tmp_path / "store", **arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["root", "path", "survivor"])
+def test_a_zero_byte_is_in_no_path(name: str) -> None:
+    with pytest.raises(MisuseError, match=f"^{name} is no path"):
+        require_opening(**{name: "a\0b"})

@@ -243,3 +243,20 @@ def test_every_public_call_with_arguments_is_among_them() -> None:
         if name not in INNER.get(owner.__name__, ())
     }
     assert there - {(_names(call)[0], call.name) for call in CALLS} == set()
+
+
+def takes_words(call: Call) -> bool:
+    """Whether the call takes cause, actor and trace id, and so any word at all as far as Python is concerned."""
+    function = getattr(call.owner(furnished()), call.name)
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in inspect.signature(function).parameters.values())
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if takes_words(call)], ids=lambda call: call.name)
+def test_a_misspelt_argument_is_a_mistake_and_not_passed_over(call: Call) -> None:
+    """Mutation: without the check, ``observe(..., durabel=True)`` is taken, and nothing is durable."""
+    it = furnished()
+    owner, arguments = call.owner(it), call.arguments(it)
+    before = files(it.kit.filesystem)
+    with pytest.raises(MisuseError, match="there is no argument 'durabel'"):
+        _use(getattr(owner, call.name)(**arguments, durabel=True))
+    assert files(it.kit.filesystem) == before
