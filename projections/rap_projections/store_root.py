@@ -10,7 +10,7 @@ import math
 import threading
 
 from rap_journal.clock import Clock
-from rap_journal.errors import MisuseError, NoSuchStore, StoreBusy
+from rap_journal.errors import NoSuchStore, StoreBusy
 from rap_journal.filesystem import Directory, FileSystem, Lock
 from rap_journal.layout import LOCK, lock_holder_text
 from rap_journal.os_surroundings import process_id
@@ -26,7 +26,7 @@ def open_root(filesystem: FileSystem, path: str, *, create: bool) -> Directory:
         return filesystem.open_root(path, create=create)
     except FileNotFoundError as error:
         if create:
-            raise MisuseError(
+            raise NoSuchStore(
                 f"the folder that {path} is to be made in is not there; nothing was made. Make it first.",
                 file=path,
                 reason="no_parent",

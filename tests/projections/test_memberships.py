@@ -184,7 +184,7 @@ def test_a_cluster_whose_folder_is_gone_is_reported_and_blocks_no_other() -> Non
     assert [cluster.id for cluster in store.clusters()] == ["other"]
     error = store.unopened[CLUSTER]
     assert isinstance(error, DamageError) and error.reason == "missing_cluster" and error.cluster == CLUSTER
-    assert store.report()["unopened"] == {CLUSTER: "DamageError"}
+    assert store.report()["unopened"] == {CLUSTER: "missing_cluster"}
     calls: tuple[Callable[[], object], ...] = (lambda: store.cluster(CLUSTER), lambda: it.kit.join(it.fabric))
     for call in calls:
         with pytest.raises(DamageError) as caught:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rap_journal.errors import MisuseError, NoSuchStore, StoreBusy
+from rap_journal.errors import NoSuchStore, StoreBusy
 from rap_journal.layout import LOCK
 from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.testing import ManualClock, MemoryFileSystem
@@ -33,6 +33,6 @@ def test_the_lock_names_its_holder_and_a_second_writer_is_refused() -> None:
 
 
 def test_a_folder_whose_parent_is_not_there_is_said_to_lack_it(tmp_path: Path) -> None:
-    with pytest.raises(MisuseError, match="is to be made in is not there") as caught:
+    with pytest.raises(NoSuchStore, match="is to be made in is not there") as caught:
         open_root(OsFileSystem(), str(tmp_path / "absent" / "store"), create=True)
     assert caught.value.reason == "no_parent"

@@ -61,7 +61,7 @@ def test_a_writer_is_killed_while_it_works_on_the_slice_that_was_drawn(tmp_path:
 def test_a_writer_that_gives_up_by_itself_is_told_of_with_its_exit_code(tmp_path: Path) -> None:
     network = DemoNetwork.open(None, slices=SLICES, seed=1)
     order = make_order(tmp_path / "missing" / "node", tmp_path / "node.key", None, network)
-    with pytest.raises(WriterFailed, match="there is no store") as caught:
+    with pytest.raises(WriterFailed, match="is to be made in is not there") as caught:
         run_writer(order, lambda message: None, plan_kill(network))
     assert caught.value.exit_code == 3
 

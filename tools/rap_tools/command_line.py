@@ -348,7 +348,7 @@ COMMANDS = (
     ),
     Command(
         "restore", "set it up, move it", "make a new store from a backup",
-        "restore node.backup -D ./new --key-file ./new.key --recovery-key recovery.key --expect HEX", _add_restore, _IN_COMMANDS + "restore",
+        "restore node.backup -D ./new --key-file ./node.key", _add_restore, _IN_COMMANDS + "restore",
         {
             "cluster": "",
             "root": f"the folder to make (default: ${ROOT_VARIABLE})",
