@@ -18,7 +18,7 @@ Example::
 
 from contextlib import suppress
 
-from rap_journal.errors import DamageError, StateStoreError
+from rap_journal.errors import DamageError, MisuseError, StateStoreError
 from rap_journal.space import disk_errors_mean
 from rap_journal.values import ClusterId
 from rap_projections import agent
@@ -35,6 +35,9 @@ from rap_projections.receipts import Receipt
 from rap_projections.refusals import NoSuchCluster
 from rap_projections.restoring import floors_on_disk
 from rap_projections.store_folders import StoreFolders
+
+CLUSTERS_MAX = 1000
+"""Most clusters that an installation knows, left ones included: the floors of all of them are one record beside the anchor's number."""
 
 
 class Memberships:
@@ -134,6 +137,13 @@ class Memberships:
         """Make a cluster's folder. Raises why not; the error of a folder that is gone is not forgotten."""
         if name in self._unopened:
             raise self._unopened[name]
+        if name not in self._agent.view().clusters and len(self._agent.view().clusters) >= CLUSTERS_MAX:
+            raise MisuseError(
+                f"this installation knows {CLUSTERS_MAX} clusters, those that it left included, and no more have room in its memory of "
+                f"floors; {name} was not joined.",
+                cluster=name,
+                reason="too_many_clusters",
+            )
         # Before any signed instant there is no trusted time to judge an end of validity by: the bundle itself is the first.
         verified = verify_bootstrap(bundle, cluster_id=name, expect=expect, trusted_s=None)
         remembered = self._remembered(name)

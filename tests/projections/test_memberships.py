@@ -8,11 +8,18 @@ from contextlib import suppress
 
 import pytest
 
+from rap_journal.deterministic_cbor import encode_arrays
 from rap_journal.errors import DamageError, MisuseError, NoSpace
+from rap_journal.limits import FRAME_BYTES_MAX
 from rap_journal.trees import remove_tree
-from rap_projections import ClusterState
+from rap_projections import ClusterState, memberships
+from rap_projections.agent import AgentView
+from rap_projections.anchor_decisions import decide_numbered
+from rap_projections.documents import Scope
+from rap_projections.known_floors import KnownFloors
 from rap_projections.refusals import NoSuchCluster, WrongFingerprint
 from rap_projections.testing import Fabric, memory_store
+from rap_projections.trust import RestoreState
 from tests.projections.store_kit import (
     CLUSTER,
     FOLDER,
@@ -58,6 +65,31 @@ def test_a_bundle_that_is_not_the_expected_one_makes_no_cluster() -> None:
     assert files(kit.filesystem) == before
     with pytest.raises(NoSuchCluster):
         kit.store.cluster(CLUSTER)
+
+
+def test_no_more_clusters_are_joined_than_the_memory_of_floors_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: without the limit, the floors of all clusters grow past one record, and a store with an anchor opens no more."""
+    monkeypatch.setattr(memberships, "CLUSTERS_MAX", 2)
+    kit = memory_store()
+    for name in ("a", "b"):
+        kit.join(Fabric(name))
+    kit.store.leave("a", reason="moved")
+    before = files(kit.filesystem)
+    with pytest.raises(MisuseError, match="c was not joined") as caught:
+        kit.join(Fabric("c"))
+    assert caught.value.reason == "too_many_clusters"
+    assert files(kit.filesystem) == before
+    kit.join(Fabric("a"))
+
+
+def test_the_floors_of_as_many_clusters_as_may_be_joined_have_room_in_one_record() -> None:
+    known = KnownFloors(
+        (2**63, b"b" * 32), (b"r" * 32, 2**63), RestoreState.NOT_VALIDATED.value,
+        tuple((scope.value, 2**63, 2**63, b"s" * 32) for scope in Scope), (0, 2**63, b"h" * 32), (2**63, 2**63, 2**63),
+    )  # fmt: skip
+    floors = {f"{number:063}": known for number in range(memberships.CLUSTERS_MAX)}
+    (event,) = decide_numbered(AgentView(), 2**63, reason="floors", floors=floors, doubtful=frozenset(floors))
+    assert len(encode_arrays(event)) < FRAME_BYTES_MAX - 4096
 
 
 @pytest.mark.parametrize("cluster_id", ["", "..", "A", "a/b", "-a", "a" * 64, "a.b"])
