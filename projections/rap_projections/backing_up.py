@@ -32,6 +32,7 @@ from rap_journal.backup_files import (
 from rap_journal.errors import DamageError, MisuseError, StateStoreError
 from rap_journal.filesystem import FileSystem
 from rap_journal.key_files import KeyProvider
+from rap_journal.markers import ProviderKind
 from rap_journal.sealing import SealBroken
 from rap_journal.values import ClassSpec
 from rap_projections.backup_content import (
@@ -249,6 +250,12 @@ def _saved_identity(source: Source, view: IdentityView, *, private_keys: bool) -
 
 def _own_recipient(maker: Maker) -> bytes:
     """The recipient of a backup that the store's own key provider is to open. Raises what the provider raises."""
+    if maker.keys.kind is ProviderKind.RECOVERY_PASSPHRASE:
+        raise MisuseError(
+            "the store is open by a passphrase, which has no single key that a backup could be sealed to; nothing was written. Give "
+            "`recipient=`, the public part of a recovery key, or open the store by another slot.",
+            reason="recipient",
+        )
     return public_recovery_key(recovery_key_of(maker.keys.key_encryption_key(), maker.store_id))
 
 

@@ -59,7 +59,7 @@ class FileKeyProvider:
         except FileNotFoundError as error:
             raise KeyUnavailable(
                 f"there is no key file {self._path}; nothing was opened. Check the path. If the file is gone, put its copy back, or open the "
-                "store by another key slot.",
+                "store by another key slot; a new one, for a slot to be added, is made by `provision`.",
                 reason="no_key_file",
             ) from error
         except UnsafeFile:
