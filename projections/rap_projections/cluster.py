@@ -328,6 +328,11 @@ class ClusterState:
         if self._core.is_open:
             self._core.journal.name_provider(kind)
 
+    def rotate_data_key(self) -> int:
+        """Make a new data key; `StoreKeys` calls it. Returns its generation. Raises what writing raises."""
+        self._core.require_open()
+        return self._core.journal.rotate_data_key()
+
     def raise_level(self, level: int) -> None:
         """Write at this level from now on; `NodeStore.commit_format` calls it. Raises what writing raises."""
         self._core.require_open()

@@ -51,7 +51,7 @@ from rap_projections.release import RELEASE, Release
 from rap_projections.restoring import Target, restore_store
 from rap_projections.store_backups import backup_maker, note_restored, sound_sources
 from rap_projections.store_folders import Randomness, StoreFolders, end_restore, make_store, require_clusters, require_unused
-from rap_projections.store_keys import Marked, StoreKeys
+from rap_projections.store_keys import Keyed, StoreKeys
 from rap_projections.store_root import no_store, open_root, take_lock
 from rap_projections.version import __version__
 
@@ -71,7 +71,7 @@ class NodeStore:
         machine = Machine(folders.clock, self._housekeeping.wake, self._housekeeping.wake_upkeep, __version__)
         self._agent = AgentState(agent_core(folders, machine))
         self._anchoring = Anchoring(anchor, folders, self._agent, opened=self.clusters)
-        self._keys = StoreKeys(folders, path, self._changing, self._marked, self._note, self._anchoring.provision)
+        self._keys = StoreKeys(folders, path, self._changing, self._journals_open, self._note, self._anchoring.provision)
         self._memberships = Memberships(folders, machine, self._agent, self._anchoring, protection=self._keys.protection)
 
     @classmethod
@@ -334,7 +334,7 @@ class NodeStore:
         self._memberships.open_all()
         self._housekeeping.start()
 
-    def _marked(self) -> dict[str, Marked]:
+    def _journals_open(self) -> dict[str, Keyed]:
         """What has a journal and is open, by name. Raises `MisuseError` after closing."""
         self._require_open()
         return {AGENT_FOLDER: self._agent, **{cluster.id: cluster for cluster in self.clusters()}}

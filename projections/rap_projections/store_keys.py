@@ -1,4 +1,4 @@
-"""The key slots of a whole store: who may open it, one more, one less.
+"""The keys of a whole store: who may open it, one more, one less, and data keys made anew.
 
 Rules this file keeps:
 
@@ -8,14 +8,17 @@ Rules this file keeps:
 - A marker never names a provider that has no slot any more: it is changed before the slot goes.
 - A cluster that is joined later, and a data key that is made anew, has a slot of the provider that the store is open with, and no
   other: `lacking` says who is missing.
+- Whoever ever held a data key can read what it sealed, from any copy. Taking a slot away shuts nobody out of what is written next
+  who kept a copy of the key file: a new data key does.
 
 Example::
 
     store.keys.add_slot(RecoveryPassphraseProvider(ask))
     store.keys.lacking()
+    store.keys.rotate_data_keys([RecoveryPassphraseProvider(ask)])
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import NamedTuple, Protocol
 
@@ -26,7 +29,7 @@ from rap_journal.key_slots import install_key_file, read_key_files, slot_names, 
 from rap_journal.layout import AGENT, AGENT_KEY_FOLDERS, KEY_FOLDERS
 from rap_journal.markers import ProviderKind, read_marker
 from rap_journal.space import no_space_means
-from rap_projections.arguments import require_able
+from rap_projections.arguments import require, require_able
 from rap_projections.key_overview import lacking
 from rap_projections.keys import require_outside
 from rap_projections.store_folders import StoreFolders
@@ -48,11 +51,15 @@ class Slot(NamedTuple):
     generation: int
 
 
-class Marked(Protocol):
-    """What has a journal, whose marker names a kind of provider."""
+class Keyed(Protocol):
+    """What has a journal: its marker names a kind of provider and the data key that seals."""
 
     def name_provider(self, kind: ProviderKind) -> None:
         """Let the marker name this kind."""
+        ...
+
+    def rotate_data_key(self) -> int:
+        """Make a new data key; returns its generation."""
         ...
 
 
@@ -76,7 +83,7 @@ class StoreKeys:
         folders: StoreFolders,
         path: str,
         membership: AbstractContextManager[bool],
-        opened: Callable[[], Mapping[str, Marked]],
+        opened: Callable[[], Mapping[str, Keyed]],
         note: Callable[[str, str], None],
         provision_anchor: Callable[[], int],
     ) -> None:
@@ -150,6 +157,35 @@ class StoreKeys:
                 self._tell("key-slot-removed", kind, "slots that went", count)
         return count
 
+    def rotate_data_keys(self, others: Sequence[KeyProvider] = ()) -> dict[str, int]:
+        """Make a new data key in every journal that is open, and seal with it from now on; returns its generation by journal.
+
+        Each has a slot of the provider that the store is open with, and of `others`; `lacking` names those that are missing then.
+        What was sealed before stays readable, by whoever could read it: an older key file goes by itself once nothing names it.
+        Do this after `remove_slot`. A crash in between leaves some journals with a new key and some without; each is whole.
+
+        Raises like `add_slot`, and what a journal that is closed or open for reading only raises: for the first journal that could not
+        be changed, after all others were.
+        """
+        require("others", others, list, tuple)
+        for provider in others:
+            require_able("others", provider, "kind", "key_encryption_key")
+            require_outside(self._path, provider)
+        with self._membership:
+            generations, errors = {}, []
+            for name, journal in self._opened().items():
+                try:
+                    generations[name] = journal.rotate_data_key()
+                except (StateStoreError, OSError) as error:
+                    errors.append(error)
+            if generations:
+                self._note("data-key-rotated", f"journals that have a new data key: {len(generations)}")
+            for provider in others:
+                self.add_slot(provider)
+        if errors:
+            raise errors[0]
+        return generations
+
     def provision_anchor(self) -> int:
         """Set up the anchor that the store was opened with: write the floors of all clusters for its next number, and raise it to that.
 
@@ -181,7 +217,7 @@ class StoreKeys:
     def _journals(self) -> Iterator[list[_Journal]]:
         """All journals, their folders held open, while nobody joins or leaves."""
         with self._membership, ExitStack() as opened:
-            self._opened()
+            self._opened()  # a store that is closed has none
             journals = [_Journal(AGENT, opened.enter_context(self._folders.root.directory(AGENT)), AGENT_KEY_FOLDERS)]
             names = self._folders.names()
             journals += [_Journal(name, opened.enter_context(self._folders.cluster(name)), KEY_FOLDERS) for name in names]

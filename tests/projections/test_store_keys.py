@@ -9,65 +9,20 @@ import pytest
 from rap_journal.errors import KeyLost, KeyTampered, KeyUnavailable, MisuseError, NoSpace
 from rap_journal.key_files import make_key_file
 from rap_journal.markers import ProviderKind, read_marker
-from rap_journal.passphrase_kdf import Kdf
 from rap_journal.testing import SeededRandomness
 from rap_journal.verify import verify_store
 from rap_projections import NodeStore
 from rap_projections.keys import FileKeyProvider, Tpm2Provider
-from rap_projections.store_keys import StoreKeys
 from rap_projections.store_verification import SHAPES
 from rap_projections.testing import Fabric, MemoryKeyProvider
 from rap_projections.testing.memory_store import ROOT
+from tests.projections.key_kit import COPIES, KEYS, Other, Words, keys_of, kinds, reopened_by, with_two
 from tests.projections.store_kit import CLUSTER, Ready, crashed_at_every_operation, files, folder, ready, write_file
-
-KEYS = "keys-00000001"
-COPIES = (("agent/agent", "agent/quarantine"), (f"clusters/{CLUSTER}/identity", f"clusters/{CLUSTER}/trust"))
-
-
-class Other(MemoryKeyProvider):
-    """A provider of another kind, with another key."""
-
-    kind = ProviderKind.TPM2
-
-    def __init__(self, key: bytes = b"o" * 32) -> None:
-        super().__init__(key)
-
-
-class Words(MemoryKeyProvider):
-    """A passphrase without scrypt's work, which has tests of its own."""
-
-    kind = ProviderKind.RECOVERY_PASSPHRASE
-    kdf = Kdf()
-
-    def key_encryption_key(self) -> bytes:
-        raise AssertionError("a passphrase has no key without a slot")
-
-    def slot_key(self, salt: bytes, kdf: Kdf) -> bytes:
-        return hashlib.sha256(b"words" + salt).digest()
 
 
 @pytest.fixture
 def it() -> Ready:
     return ready()
-
-
-def keys_of(it: Ready) -> StoreKeys:
-    return it.kit.store.keys
-
-
-def kinds(it: Ready) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for slot in keys_of(it).slots():
-        found.setdefault(slot.journal, []).append(slot.provider.name)
-    return found
-
-
-def reopened_by(it: Ready, keys: MemoryKeyProvider) -> Ready:
-    it.kit.store.close()
-    it.kit.keys = keys
-    it.kit.open()
-    assert it.kit.store.unopened == {}
-    return it
 
 
 def marked(it: Ready) -> list[str]:
@@ -251,12 +206,6 @@ def test_a_cluster_whose_slots_somebody_weakened_stays_shut(it: Ready) -> None:
 
 def after_removal_of_memory(it: Ready) -> None:
     keys_of(it).remove_slot(ProviderKind.MEMORY)
-
-
-def with_two(provider: MemoryKeyProvider) -> Ready:
-    it = ready()
-    keys_of(it).add_slot(Other())
-    return reopened_by(it, provider)
 
 
 @pytest.mark.slow

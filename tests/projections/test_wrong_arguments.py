@@ -28,8 +28,8 @@ WRONG: tuple[Any, ...] = (object(), None, 7, b"x", "x")
 CONTEXT = {"cause": 1, "actor": "boss", "trace_id": "t-1"}
 
 INNER: dict[str, set[str]] = {
-    "ClusterState": {"backup_source", "close", "known_floors", "name_provider", "open", "raise_level", "sweep", "tick"},
-    "AgentState": {"backup_seed", "close", "execute", "name_provider", "open", "raise_level"},
+    "ClusterState": {"backup_source", "close", "known_floors", "name_provider", "open", "raise_level", "rotate_data_key", "sweep", "tick"},
+    "AgentState": {"backup_seed", "close", "execute", "name_provider", "open", "raise_level", "rotate_data_key"},
     "NodeStore": {"tick"},
     "Snapshots": {"commit", "drop_pending", "stage", "verify"},
     "ClusterHistory": {"close", "documents", "ledger", "load", "refresh", "state_at", "store"},
@@ -177,6 +177,7 @@ CALLS = [
     ),
     Call(lambda it: it.kit.store.keys, "add_slot", lambda it: {"provider": MemoryKeyProvider(b"o" * 32)}),
     Call(lambda it: it.kit.store.keys, "remove_slot", lambda it: {"which": "memory"}),
+    Call(lambda it: it.kit.store.keys, "rotate_data_keys", lambda it: {"others": [MemoryKeyProvider(b"o" * 32)]}),
     Call(lambda it: History, "open", lambda it: {"root": ROOT, "keys": it.kit.keys, "filesystem": it.kit.filesystem}),
     Call(_history, "cluster", lambda it: {"cluster_id": "lab"}),
     Call(lambda it: _history(it).cluster("lab"), "at", lambda it: {"lsn": 3, "time": None, "digest": True}),
