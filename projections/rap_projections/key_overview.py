@@ -13,6 +13,7 @@ Example::
     lacking(slots_seen([seen]))
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -108,16 +109,20 @@ def read_journal_keys(root: Directory, journal: str, key_folders: Sequence[str],
 
 
 def lacking(slots: Iterable[tuple[str, int, ProviderKind]]) -> dict[str, tuple[ProviderKind, ...]]:
-    """Journals with a key file that has no slot of a kind which another one has; `slots`: journal, generation and kind of each."""
-    kinds: dict[tuple[str, int], set[ProviderKind]] = {}
+    """Journals with a key file that has fewer slots of a kind than another one; `slots`: journal, generation and kind of each.
+
+    Two keys of one kind cannot be told apart without them, so slots are counted: each that is missing is named once.
+    """
+    kinds: dict[tuple[str, int], Counter[ProviderKind]] = {}
     for journal, generation, kind in slots:
-        kinds.setdefault((journal, generation), set()).add(kind)
-    everywhere = set().union(*kinds.values())
-    missing: dict[str, set[ProviderKind]] = {}
+        kinds.setdefault((journal, generation), Counter())[kind] += 1
+    everywhere: Counter[ProviderKind] = Counter()
+    for there in kinds.values():
+        everywhere |= there
+    missing: dict[str, Counter[ProviderKind]] = {}
     for (name, _generation), there in kinds.items():
-        if everywhere - there:
-            missing.setdefault(name, set()).update(everywhere - there)
-    return {name: tuple(sorted(there)) for name, there in missing.items()}
+        missing[name] = missing.get(name, Counter()) | (everywhere - there)
+    return {name: tuple(sorted(less.elements())) for name, less in missing.items() if less}
 
 
 def slots_seen(journals: Iterable[JournalKeys]) -> list[tuple[str, int, ProviderKind]]:

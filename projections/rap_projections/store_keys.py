@@ -110,7 +110,7 @@ class StoreKeys:
         return tuple(found)
 
     def lacking(self) -> dict[str, tuple[ProviderKind, ...]]:
-        """Journals with a key file that has no slot of a kind which another one has: what `add_slot` is still to be called for."""
+        """Journals with a key file that has fewer slots of a kind than another one: what `add_slot` is still to be called for."""
         return lacking((slot.journal, slot.generation, slot.provider) for slot in self.slots())
 
     def add_slot(self, provider: KeyProvider) -> int:

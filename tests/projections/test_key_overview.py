@@ -150,6 +150,14 @@ def test_what_one_journal_has_and_another_has_not_is_lacking() -> None:
     assert lacking([]) == {}
 
 
+def test_a_second_key_of_a_kind_that_one_journal_has_and_another_has_not_is_lacking() -> None:
+    """Mutation: comparing kinds alone, a cluster that was joined later lacked the second key file unseen, and was lost with the first."""
+    file = ProviderKind.FILE
+    assert lacking([("agent", 1, file), ("agent", 1, file), ("lab", 1, file)]) == {"lab": (file,)}
+    assert lacking([("agent", 1, file)] * 3 + [("lab", 1, file)]) == {"lab": (file, file)}
+    assert lacking([("agent", 1, file)] * 2 + [("lab", 1, file)] * 2) == {}
+
+
 def test_the_slots_of_journals_are_those_that_an_open_store_tells_of(it: Ready) -> None:
     it.kit.store.keys.add_slot(Other())
     told = [(slot.journal, slot.generation, slot.provider) for slot in it.kit.store.keys.slots() if slot.journal == CLUSTER]

@@ -74,6 +74,12 @@ def test_a_cluster_that_is_joined_later_is_said_to_lack_the_slots_it_has_not(it:
     assert keys_of(it).lacking() == {}
 
 
+def test_a_cluster_that_is_joined_after_a_second_key_of_the_same_kind_is_said_to_lack_it(it: Ready) -> None:
+    keys_of(it).add_slot(MemoryKeyProvider(b"2" * 32))
+    it.kit.join(Fabric("late"))
+    assert keys_of(it).lacking() == {"late": (ProviderKind.MEMORY,)}
+
+
 def test_slots_can_be_removed_by_kind_by_provider_and_by_id(it: Ready) -> None:
     for number in range(3):
         keys_of(it).add_slot(Other(bytes([number]) * 32))

@@ -52,7 +52,7 @@ def test_the_store_says_who_keeps_its_key_and_what_lacks_a_way_in() -> None:
         "  key provider  kernel keyring\n"
         "  key given     file\n"
         "  anchor        (sealed)\n"
-        "  lacking       lab: no slot for recovery passphrase, tpm2\n"
+        "  lacking       lab: lacks a slot for recovery passphrase, tpm2\n"
     )
 
 

@@ -34,7 +34,7 @@ def print_keys(text: TextWriter, root: str, fields: dict[str, Any]) -> None:
         ("key provider", _words(fields["key_provider"])),
         ("key given", given),
         ("anchor", _anchor(fields["anchor"])),
-        *[("lacking", (f"{name}: no slot for {', '.join(map(_words, kinds))}", "yellow")) for name, kinds in fields["lacking"].items()],
+        *[("lacking", (f"{name}: lacks a slot for {', '.join(map(_words, kinds))}", "yellow")) for name, kinds in fields["lacking"].items()],
     ])  # fmt: skip
 
 
@@ -44,7 +44,8 @@ def print_journal(text: TextWriter, journal: dict[str, Any]) -> None:
     is_agent = journal["journal"] == "agent"
     text.line(("agent" if is_agent else f"cluster {journal['journal']}", "bold"))
     if journal["error"] is not None:
-        text.pairs([("error", (journal["error"]["message"], "red")), ("try", journal["error"]["try"] or "-")])
+        advice = journal["error"]["try"]
+        text.pairs([("error", (journal["error"]["message"], "red")), *([("try", advice)] if advice else [])])
     for generation in journal["generations"]:
         text.line(f"  data key {generation['generation']}, {_about(generation)}")
         text.columns([_slot(slot) for slot in generation["slots"]], indent=4)

@@ -74,7 +74,7 @@ def test_a_cluster_that_was_joined_later_lacks_a_slot_and_that_is_exit_code_1(tm
     assert (result.code, result.json()["lacking"]) == (1, {"other": ["recovery_passphrase"]})
     assert disk.rap_state("keys", "-c", "lab").code == 0
     assert disk.rap_state("keys", "-c", "other", "-o", "json").json()["lacking"] == {"other": ["recovery_passphrase"]}
-    assert "  lacking       other: no slot for recovery passphrase\n" in disk.rap_state("keys").out
+    assert "  lacking       other: lacks a slot for recovery passphrase\n" in disk.rap_state("keys").out
 
 
 def test_one_cluster_is_shown_alone_and_one_that_is_not_there_is_exit_code_3(lab: Disk) -> None:

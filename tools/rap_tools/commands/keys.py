@@ -1,12 +1,13 @@
 """`rap-state keys`: who may open a store, what protects what, and what lacks a way in. Never a key.
 
 Under `-o json` an object of format `rap-state-keys`: `store_id`, `key_provider` (kind that the store's marker names), `is_live`,
-`given` (kind of the key that the command has, or null), `anchor` (as `rap_tools.anchor_report` describes it; `(sealed)` without the
-key, null where the agent's journal cannot be read), `lacking` (per journal the kinds of provider that another journal has a slot of
-and this one has not) and `journals`. Each of these has `journal` (a cluster, or `agent`), `key_provider` (kind that its marker names),
-`error` (the complaint, or null), `exit_code`, and `generations` of its data key, oldest first: `generation`, `is_current`, `written_at`
-(of its file, as the file system has it), `copies` (per folder `whole`, `damaged` or `differs`), `is_authentic` (of the list of slots:
-null where no key could tell) and `slots`, each with `id`, `provider` and `opens`: whether the command's key opens it, or null.
+`given` (kind of the key that the command has, or null), `anchor` (as `rap_tools.anchor_report` describes it; `(sealed)` without
+the key, null where the agent's journal cannot be read), `lacking` (per journal the kinds of provider of which another journal has
+more slots, one for each that is missing) and `journals`. Each of these has `journal` (a cluster, or `agent`), `key_provider`
+(kind that its marker names), `error` (the complaint, or null), `exit_code`, and `generations` of its data key, oldest first:
+`generation`, `is_current`, `written_at` (of its file, as the file system has it), `copies` (per folder `whole`, `damaged` or
+`differs`), `is_authentic` (of the list of slots: null where no key could tell) and `slots`, each with `id`, `provider` and
+`opens`: whether the command's key opens it, or null.
 
 Rules this file keeps:
 
