@@ -58,9 +58,11 @@ def test_a_key_others_may_read_or_write_is_not_used(provider: FileKeyProvider, m
 
 
 def test_a_link_in_the_place_of_the_key_is_not_followed(provider: FileKeyProvider, tmp_path: Path) -> None:
+    """It was told as a file that cannot be read now and is to be tried again, as no other link is."""
     (tmp_path / "link").symlink_to(provider.path)
-    with pytest.raises((UnsafeFile, KeyUnavailable)):
+    with pytest.raises(UnsafeFile, match="link is a symbolic link") as caught:
         FileKeyProvider(tmp_path / "link").key_encryption_key()
+    assert (caught.value.reason, caught.value.action) == ("link", "operator")
 
 
 @pytest.mark.parametrize("content", [b"", KEY[:-1], KEY + b"\0", KEY * 100])
