@@ -113,6 +113,19 @@ def reachable(*roots: object) -> Iterator[Any]:
             yield value
 
 
+def holders(secrets: Iterable[bytes], *roots: object) -> list[Any]:
+    """Every such value that holds one of `secrets` itself, in an attribute or in a container that is one."""
+    wanted = frozenset(secrets)
+
+    def holds(part: Any) -> bool:
+        inner = (
+            part.values() if isinstance(part, Mapping) else part if isinstance(part, (list, tuple, set, frozenset)) else [part]
+        )
+        return any(isinstance(each, bytes | bytearray) and bytes(each) in wanted for each in inner)
+
+    return [value for value in reachable(*roots) if any(holds(part) for part in _parts(value))]
+
+
 def _parts(value: Any) -> list[Any]:
     parts: list[Any] = list(getattr(value, "__dict__", {}).values())
     for kind in type(value).__mro__:

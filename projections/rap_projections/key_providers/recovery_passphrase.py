@@ -3,6 +3,7 @@
 Rules this file keeps:
 
 - The passphrase is asked for each time it is needed, and never kept. A `bytearray` is overwritten after use; `bytes` cannot be.
+- What asks for it may know it, so a provider is neither pickled nor copied.
 - Its key is another one in every slot, made by scrypt from the slot's salt, with the bounds of `rap_journal.passphrase_kdf`.
 - A passphrase that is too short is not taken for a new slot.
 
@@ -17,9 +18,10 @@ from collections.abc import Callable
 from rap_journal.errors import KeyUnavailable, MisuseError
 from rap_journal.markers import ProviderKind
 from rap_journal.passphrase_kdf import PASSPHRASE_BYTES_MAX, PASSPHRASE_BYTES_MIN, Kdf, derive_key
+from rap_journal.sealing import SecretHolder
 
 
-class RecoveryPassphraseProvider:
+class RecoveryPassphraseProvider(SecretHolder):
     """A passphrase; status says ``protection=recovery_passphrase``.
 
     Args:

@@ -1,5 +1,8 @@
 """A passphrase: asked for each time, wiped where it can be, and a way back in when every other provider is gone."""
 
+import copy
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,6 +40,13 @@ def test_a_buffer_is_wiped_after_use_and_nothing_of_it_is_kept() -> None:
     provider.slot_key(SALT, Kdf())
     assert person.handed_out == [bytearray(len(WORDS))]
     assert WORDS.decode() not in repr(vars(provider)) + repr(provider) + str(provider)
+
+
+@pytest.mark.parametrize("leave", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_provider_is_neither_pickled_nor_copied_with_whoever_knows_the_passphrase(leave: Callable[[object], object]) -> None:
+    """A pickle of it held what it asks, and with that the passphrase."""
+    with pytest.raises(TypeError, match="a RecoveryPassphraseProvider holds secrets and cannot be copied or pickled"):
+        leave(RecoveryPassphraseProvider(Person()))
 
 
 @pytest.mark.parametrize("words", [b"", b"x" * 15, b"x" * 1025])
