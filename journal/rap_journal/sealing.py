@@ -67,6 +67,25 @@ class SecretHolder:
         )
 
 
+class SecretBytes(SecretHolder):
+    """Secret bytes on their way through calls that may fail: what shows the local variables of those shows no secret."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: bytes) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return "SecretBytes()"
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def reveal(self) -> bytes:
+        """The bytes, for one use: whoever asks gives them no name."""
+        return self._value
+
+
 class KeyRing(SecretHolder):
     """The data keys of one journal, by generation. New bytes are sealed with the current one."""
 
