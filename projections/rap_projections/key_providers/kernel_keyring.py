@@ -48,12 +48,13 @@ class KernelKeyringProvider:
 
     def __init__(self, description: str, keyring: str = "user", *, ephemeral: bool = False) -> None:
         if keyring not in KEYRINGS:
-            raise MisuseError(
-                f"{keyring!r:.80} is none of the keyrings {', '.join(KEYRINGS)}; nothing was done.", reason="keyring"
-            )
+            raise MisuseError(f"the keyring is none of {', '.join(KEYRINGS)}; nothing was done.", reason="keyring")
         # A dot in front is kept for the kernel itself.
         if not description.isprintable() or not 1 <= len(description.encode()) <= 255 or description.startswith("."):
-            raise MisuseError(f"{description!r:.80} is no description of a key; nothing was done.", reason="description")
+            raise MisuseError(
+                "a description of a key has 1 to 255 bytes, all printable, and no dot in front; this one is none, and nothing was done.",
+                reason="description",
+            )
         self._description = description
         self._keyring = keyring
         self._ephemeral = ephemeral

@@ -44,7 +44,11 @@ class SystemdCredentialProvider:
 
     def __init__(self, name: str) -> None:
         if not _NAME.fullmatch(name):
-            raise MisuseError(f"{name!r:.80} is no name for a credential; nothing was done.", reason="credential_name")
+            raise MisuseError(
+                "a name of a credential has 1 to 255 printable ASCII characters without slash, colon and space; this one is none, and "
+                "nothing was done.",
+                reason="credential_name",
+            )
         self._name = name
 
     def __repr__(self) -> str:
