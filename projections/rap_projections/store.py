@@ -53,7 +53,7 @@ from rap_projections.restoring import Target, restore_store
 from rap_projections.store_backups import backup_maker, note_restored, sound_sources
 from rap_projections.store_folders import Randomness, StoreFolders, end_restore, make_store, require_clusters, require_unused
 from rap_projections.store_keys import Keyed, StoreKeys
-from rap_projections.store_root import no_store, open_root, take_lock
+from rap_projections.store_root import held_root, no_store
 from rap_projections.version import __version__
 
 
@@ -114,9 +114,7 @@ class NodeStore:
         path = str(root)
         require_outside(path, keys)
         the_filesystem, the_clock = filesystem or OsFileSystem(), clock or SystemClock()
-        opened = open_root(the_filesystem, path, create=create)
-        lock = take_lock(opened, the_clock, wait_s)
-        try:
+        with held_root(the_filesystem, path, the_clock, wait_s=wait_s, create=create) as (opened, lock):
             if opened.status(MARKER) is None:
                 _require_may_be_made(opened, path, create=create)
                 make_store(opened, keys, the_clock, randomness, release)
@@ -127,10 +125,6 @@ class NodeStore:
             folders = StoreFolders(opened, marker.store_id, keys, policy or Policy(), the_clock, randomness, release)
             store = cls(folders, lock, path, the_filesystem, anchor, background=background)
             store._start()
-        except BaseException:
-            lock.release()
-            opened.close()
-            raise
         return store
 
     @property
