@@ -51,7 +51,15 @@ from rap_projections.receipts import Receipt
 from rap_projections.release import RELEASE, Release
 from rap_projections.restoring import Target, restore_store
 from rap_projections.store_backups import backup_maker, note_restored, sound_sources
-from rap_projections.store_folders import Randomness, StoreFolders, end_restore, make_store, require_clusters, require_unused
+from rap_projections.store_folders import (
+    Randomness,
+    StoreFolders,
+    end_restore,
+    make_store,
+    require_clusters,
+    require_safe,
+    require_unused,
+)
 from rap_projections.store_keys import Keyed, StoreKeys
 from rap_projections.store_root import held_root, no_store
 from rap_projections.version import __version__
@@ -122,6 +130,7 @@ class NodeStore:
             marker = read_marker(opened).marker
             require_known(marker.format_level, release.levels, MARKER)
             require_clusters(opened, path)
+            require_safe(opened)
             folders = StoreFolders(opened, marker.store_id, keys, policy or Policy(), the_clock, randomness, release)
             store = cls(folders, lock, path, the_filesystem, anchor, background=background)
             store._start()

@@ -195,6 +195,15 @@ def require_clusters(root: Directory, path: str) -> None:
         )
 
 
+def require_safe(root: Directory) -> None:
+    """Raise `UnsafeFile` where the folder of temporary files is a link, no folder, another user's or open to others.
+
+    The others are opened by every opening, and looked at then.
+    """
+    if root.status(TEMPORARY) is not None:
+        root.directory(TEMPORARY).close()
+
+
 def require_unused(root: Directory, path: str) -> None:
     """Raise `DamageError` where a folder without a marker holds a cluster, or an agent's journal that was written to.
 

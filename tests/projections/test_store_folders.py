@@ -1,15 +1,18 @@
 """The folders of a store: made whole or not at all, told apart by what is in them, and removed so that nothing half gone counts."""
 
 import errno
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from rap_journal.errors import DamageError, MisuseError, NoSpace
+from rap_journal.errors import DamageError, MisuseError, NoSpace, UnsafeFile
 from rap_journal.filesystem import Directory
 from rap_journal.layout import AGENT, AGENT_DAMAGED, CLUSTERS, LOCK, MARKER, TEMPORARY
 from rap_journal.markers import MarkerKind, ProviderKind, read_marker
 from rap_journal.testing import ManualClock, MemoryFileSystem, SeededRandomness, SimulatedCrash
+from rap_projections import NodeStore
 from rap_projections.policy import Policy
 from rap_projections.store_folders import StoreFolders, agent_setup, cluster_setup, make_store
 from rap_projections.testing import MemoryKeyProvider
@@ -289,3 +292,31 @@ def test_a_clusters_journal_is_opened_by_the_operators_limits_and_the_agents_by_
     assert agent.key_folders == ("agent", "quarantine")
     assert [spec.name for spec in agent.specs] == ["agent"]
     assert agent.segment_bytes_max != 8192
+
+
+def make_link(folder: Path) -> None:
+    folder.rename(folder.parent.parent / "elsewhere")
+    folder.symlink_to(folder.parent.parent / "elsewhere")
+
+
+def open_to_others(folder: Path) -> None:
+    folder.chmod(0o755)
+
+
+def give_away(folder: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder to another user")
+    os.chown(folder, 65534, -1)
+
+
+@pytest.mark.parametrize("name", [AGENT, CLUSTERS, TEMPORARY])
+@pytest.mark.parametrize(("change", "reason"), [(make_link, "kind"), (open_to_others, "mode"), (give_away, "owner")])
+def test_a_folder_below_the_root_that_is_not_this_user_s_alone_is_refused_at_opening(
+    tmp_path: Path, name: str, change: Callable[[Path], None], reason: str
+) -> None:
+    """The one for temporary files was taken whatever it was, as long as nothing was written through it."""
+    NodeStore.open(tmp_path / "store", keys=MemoryKeyProvider(), create=True, background=False).close()
+    change(tmp_path / "store" / name)
+    with pytest.raises(UnsafeFile) as caught:
+        NodeStore.open(tmp_path / "store", keys=MemoryKeyProvider(), background=False)
+    assert (caught.value.reason, caught.value.file) == (reason, name)
