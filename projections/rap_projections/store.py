@@ -293,6 +293,7 @@ class NodeStore:
             "anchor": self._anchoring.report(),
             "format_level": {"written": self._folders.level(), "known": self._folders.release.levels.known},
             "protection": self._keys.protection,
+            "lacking": {name: [kind.name.lower() for kind in kinds] for name, kinds in self._keys.lacking().items()},
             "clusters": {cluster.id: cluster.status() for cluster in self.clusters()},
             "unopened": {name: error_word(error) for name, error in sorted(self.unopened.items())},
         }

@@ -23,6 +23,7 @@ from rap_journal.errors import DamageError, MisuseError, StateStoreError
 from rap_journal.filesystem import Directory
 from rap_journal.journal import Journal
 from rap_journal.key_files import KeyProvider
+from rap_journal.key_generations import open_key_ring
 from rap_journal.layout import AGENT as AGENT_FOLDER
 from rap_journal.layout import (
     AGENT_DAMAGED,
@@ -112,6 +113,22 @@ class StoreFolders(NamedTuple):
                 cluster=name,
                 reason="foreign",
             )
+
+    def check_own_agent(self) -> None:
+        """Raise `DamageError` unless the agent's folder was made by this store; `FileNotFoundError` without one."""
+        with self.root.directory(AGENT_FOLDER) as folder:
+            marker = read_marker(folder).marker
+        if (marker.kind, marker.store_id) != (MarkerKind.AGENT, self.store_id):
+            raise DamageError("the agent's folder is another store's.", file=AGENT_FOLDER, reason="foreign")
+
+    def opens_a_cluster(self) -> bool:
+        """Whether the key that was given opens a cluster that this store made."""
+        for name in self.names():
+            with suppress(StateStoreError, OSError), self.cluster(name) as folder:
+                self.check_own(name)
+                open_key_ring(folder, KEY_FOLDERS, self.keys, read_marker(folder).marker)
+                return True
+        return False
 
     def is_journal(self, name: str, journal_id: bytes) -> bool:
         """Whether the folder of this name is known to hold the journal of this id."""
