@@ -42,13 +42,13 @@ from rap_projections.cluster import ClusterState
 from rap_projections.format_commit import commit_format
 from rap_projections.housekeeper import Housekeeping, Ticking
 from rap_projections.journaled_state import Machine
-from rap_projections.keys import Anchor, ProvisioningKeyProvider, require_outside
+from rap_projections.keys import Anchor, KeyProvider, ProvisioningKeyProvider, require_outside
 from rap_projections.memberships import Memberships
 from rap_projections.opening_arguments import require_opening
 from rap_projections.policy import Policy
 from rap_projections.receipts import Receipt
 from rap_projections.release import RELEASE, Release
-from rap_projections.restoring import Target, restore_store
+from rap_projections.restoring import Survivor, Target, restore_store
 from rap_projections.store_backups import backup_maker, note_restored, sound_sources
 from rap_projections.store_folders import Randomness, StoreFolders, end_restore, make_store, require_clusters, require_unused
 from rap_projections.store_keys import Keyed, StoreKeys
@@ -234,6 +234,7 @@ class NodeStore:
         recovery: bytes | None = None,
         expect: str | None = None,
         survivor: str | PurePath | None = None,
+        survivor_keys: KeyProvider | None = None,
         policy: Policy | None = None,
         anchor: Anchor | None = None,
         clock: Clock | None = None,
@@ -253,22 +254,23 @@ class NodeStore:
             recovery: X25519 private key, 32 bytes, of the recipient; None where `keys` opens it, as it was made without a recipient.
             expect: backup fingerprint of the store that made it, or SHA-256 of the file, from out of band; not needed where `keys` holds
                 that store's key-encryption key.
-            survivor: root of the old store, if anything is left of it: floors that its witnesses know are kept, where `keys` opens them.
+            survivor: root of the old store, if anything is left of it: floors that its witnesses know are kept.
+            survivor_keys: who opens the old store; None for `keys`.
             policy, anchor, clock, filesystem, randomness, background, release: as `open` takes them.
 
         Killed anywhere, it can be called again. Raises `MisuseError` for a root that holds anything, `WrongFingerprint`, `DamageError`,
         `SealBroken`, `FormatTooNew`, `KeyUnavailable`, `KeyLost`, `RefusedError`, `NoSpace`, `OSError`.
         """
         require_opening(
-            path=path, root=root, keys=keys, recovery=recovery, expect=expect, survivor=survivor, policy=policy, clock=clock,
-            filesystem=filesystem, randomness=randomness, background=background, anchor=anchor,
+            path=path, root=root, keys=keys, recovery=recovery, expect=expect, survivor=survivor, survivor_keys=survivor_keys,
+            policy=policy, clock=clock, filesystem=filesystem, randomness=randomness, background=background, anchor=anchor,
         )  # fmt: skip
         the_filesystem, the_clock = filesystem or OsFileSystem(), clock or SystemClock()
         require_outside(str(root), keys)
         machine = Machine(the_clock, _nothing, _nothing, __version__)
         target = Target(the_filesystem, str(root), keys, policy or Policy(), machine, randomness, release)
-        survivor_path = str(survivor) if survivor is not None else None
-        left, sha256 = restore_store(target, str(path), recovery=recovery, expect=expect, survivor=survivor_path)
+        old = Survivor(str(survivor), survivor_keys or keys) if survivor is not None else None
+        left, sha256 = restore_store(target, str(path), recovery=recovery, expect=expect, survivor=old)
         store = cls.open(
             root, keys=keys, policy=policy, anchor=anchor, clock=clock, filesystem=filesystem, randomness=randomness,
             background=background, release=release,

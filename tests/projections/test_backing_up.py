@@ -7,11 +7,10 @@ import pytest
 
 from rap_journal.backup_files import public_recovery_key
 from rap_journal.errors import DamageError, MisuseError
-from rap_journal.key_files import KeyProvider
 from rap_journal.sealing import Purpose
 from rap_journal.testing import SimulatedCrash
 from rap_projections.event_kinds import IDENTITY
-from rap_projections.keys import KernelKeyringProvider, RecoveryPassphraseProvider, Tpm2Provider
+from rap_projections.keys import KernelKeyringProvider, ProvisioningKeyProvider, RecoveryPassphraseProvider, Tpm2Provider
 from rap_projections.policy import HIGH_RISK_OPERATIONS, Policy
 from tests.projections.restore_kit import BACKUP, enrolled, restore
 from tests.projections.store_kit import CLUSTER, Ready, furnished, ready
@@ -101,7 +100,7 @@ class Passing(KernelKeyringProvider):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_backup_is_not_sealed_to_a_key_that_could_not_restore_it_elsewhere(keys: KeyProvider, says: str) -> None:
+def test_a_backup_is_not_sealed_to_a_key_that_could_not_restore_it_elsewhere(keys: ProvisioningKeyProvider, says: str) -> None:
     """Mutation: sealed to the TPM's key, the backup is lost with the machine, which is the day it was made for."""
     it = enrolled()
     it.kit.store._folders = it.kit.store._folders._replace(keys=keys)
