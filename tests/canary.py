@@ -14,6 +14,7 @@ import json
 import string
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from traceback import TracebackException
 from types import ModuleType
 from typing import Any
 from urllib.parse import quote_from_bytes
@@ -111,6 +112,31 @@ def reachable(*roots: object) -> Iterator[Any]:
         waiting += _parts(value)
         if type(value).__module__.startswith(("rap_journal", "rap_projections", "rap_tools")):
             yield value
+
+
+def shown_with_locals(error: BaseException) -> str:
+    """What a collector of errors sends: the traceback with the local variables of every frame, for each error behind `error` as well.
+
+    The outermost frame is left out: it is that of the test, which made the secret.
+    """
+    error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+    behind: list[BaseException] = [error]
+    for one in behind:
+        behind += [other for other in (one.__cause__, one.__context__) if other is not None and other not in behind]
+    return "\n".join(line for one in behind for line in TracebackException.from_exception(one, capture_locals=True).format())
+
+
+def holders(secrets: Iterable[bytes], *roots: object) -> list[Any]:
+    """Every such value that holds one of `secrets` itself, in an attribute or in a container that is one."""
+    wanted = frozenset(secrets)
+
+    def holds(part: Any) -> bool:
+        inner = (
+            part.values() if isinstance(part, Mapping) else part if isinstance(part, (list, tuple, set, frozenset)) else [part]
+        )
+        return any(isinstance(each, bytes | bytearray) and bytes(each) in wanted for each in inner)
+
+    return [value for value in reachable(*roots) if any(holds(part) for part in _parts(value))]
 
 
 def _parts(value: Any) -> list[Any]:

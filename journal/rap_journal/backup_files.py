@@ -156,6 +156,7 @@ def unseal_backup(file: BackupFile, recovery_key: bytes) -> bytes:
     Raises `KeyUnavailable` where it is sealed to another key, `SealBroken` when what was sealed is not what stands there.
     """
     private = X25519PrivateKey.from_private_bytes(recovery_key)
+    del recovery_key  # The frames of an error show it no more.
     if not hmac.compare_digest(private.public_key().public_bytes_raw(), file.recipient):
         raise KeyUnavailable(
             f"the backup is sealed to another recovery key, {file.recipient.hex()}; nothing was opened. Give that one.",
@@ -165,8 +166,8 @@ def unseal_backup(file: BackupFile, recovery_key: bytes) -> bytes:
     fields = BACKUP_HEADER.unpack(head)
     salt, ephemeral = fields[9], fields[11]
     try:
-        key = _shared_key(private, ephemeral, salt, ephemeral, file.recipient)
-        body = AESGCM(key).decrypt(_ONE_USE_NONCE, file.stored[BACKUP_HEADER_BYTES:-_TAIL_BYTES], head)
+        cipher = AESGCM(_shared_key(private, ephemeral, salt, ephemeral, file.recipient))
+        body = cipher.decrypt(_ONE_USE_NONCE, file.stored[BACKUP_HEADER_BYTES:-_TAIL_BYTES], head)
     except (InvalidTag, MisuseError):
         raise SealBroken("the backup does not unseal; nothing was taken from it", reason="seal_broken") from None
     return _inflated(body, file.content_bytes) if file.is_compressed else body
@@ -175,6 +176,7 @@ def unseal_backup(file: BackupFile, recovery_key: bytes) -> bytes:
 def public_recovery_key(recovery_key: bytes) -> bytes:
     """The X25519 public key of a recovery key: what backups are sealed to. Raises `MisuseError` unless it has 32 bytes."""
     if len(recovery_key) != KEY_BYTES:
+        del recovery_key
         raise MisuseError(f"a recovery key has {KEY_BYTES} bytes; nothing was done.", reason="recovery_key")
     return X25519PrivateKey.from_private_bytes(recovery_key).public_key().public_bytes_raw()
 

@@ -65,6 +65,7 @@ def read_key(keyring: str, description: str, size_max: int) -> bytearray:
         size = _keyctl(_KEYCTL_READ, serial, view, size_max, 0)
         del view
     if size > size_max:
+        content[:] = bytes(size_max)
         raise OSError(errno.EFBIG, f"the key is longer than {size_max} bytes")
     del content[size:]
     return content

@@ -207,6 +207,8 @@ def key_in_slot(file: KeyFile, slot: KeySlot, provider: KeyProvider) -> bytes | 
         return None
     right = key_check_value(data_key, file.journal_id) == file.key_check
     if not right or not hmac.compare_digest(authenticate(data_key, file.journal_id, file.authenticated), file.authenticator):
+        # What refuses keys lets go of them first: collectors of errors send along the local variables of the frames that these passed.
+        del key, data_key
         raise KeyTampered(
             "a key slot opens, but its list of slots is not the one that was sealed; nothing was opened.",
             reason="slots_tampered",

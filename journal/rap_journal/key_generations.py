@@ -41,10 +41,9 @@ def open_key_ring(root: Directory, key_folders: Sequence[str], provider: KeyProv
             file=name,
             reason="no_key_file",
         )
-    data_key = _open_own(current, provider, marker, name)
+    ring = KeyRing(marker.journal_id, {marker.key_generation: _open_own(current, provider, marker, name)}, marker.key_generation)
     if current.key_check != marker.key_check:
         raise _foreign(root, name)
-    ring = KeyRing(marker.journal_id, {marker.key_generation: data_key}, marker.key_generation)
     require_authentic(marker, ring, f"{root.name}/{MARKER}")
     for generation in list_generations(root, key_folders) - {marker.key_generation}:
         file = read_whole_copy(root, key_folders, generation)
@@ -159,6 +158,7 @@ def _named_by_files(folders: JournalFolders) -> Iterable[int]:
 def _open_own(file: KeyFile, provider: KeyProvider, marker: Marker, name: str) -> bytes:
     data_key = open_keys(file, provider)
     if file.journal_id != marker.journal_id:
+        del data_key
         raise KeyTampered(f"the key file {name} is another journal's; nothing was opened.", file=name, reason="foreign_key")
     return data_key
 

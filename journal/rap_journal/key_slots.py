@@ -79,6 +79,7 @@ def with_slot(file: KeyFile, opener: KeyProvider, provider: KeyProvider, randomn
     if slots_of(file, provider):
         return None
     if len(file.slots) == KEYS_SLOT_COUNT_MAX:
+        del data_key
         raise MisuseError(
             f"the key file has {KEYS_SLOT_COUNT_MAX} slots, and none is replaced unasked; nothing was changed. Remove one first.",
             reason="slots_full",
@@ -98,12 +99,14 @@ def without_slots(file: KeyFile, opener: KeyProvider, ids: frozenset[str]) -> by
     if len(kept) == len(file.slots):
         return None
     if not kept:
+        del data_key
         raise MisuseError(
             "a journal's last key slot cannot be removed; nothing was changed. Add another first.", reason="last_slot"
         )
     if not ids.isdisjoint(slots_of(file, opener)) and not any(
         key_in_slot(file, slot, opener) for slot in kept if slot.provider == opener.kind
     ):
+        del data_key
         raise MisuseError(
             "this slot is the one by which the store is open; nothing was changed. Open the store by another slot, then remove this one.",
             reason="slot_in_use",

@@ -12,6 +12,7 @@ Example::
     read_private_file("/etc/rap/key", 64)
 """
 
+import errno
 import os
 import stat
 
@@ -20,8 +21,9 @@ from rap_journal.os_files import OPEN_FILE, Descriptor, OsFile, check_or_close, 
 
 
 def read_private_file(path: str, size_max: int) -> bytes:
-    """At most `size_max` bytes of a file outside any root (a key). Raises `UnsafeFile` for a foreign owner or a loose mode, `OSError`."""
-    fd = os.open(path, os.O_RDONLY | OPEN_FILE)
+    """At most `size_max` bytes of a file outside any root (a key). Raises `UnsafeFile` for a link, a foreign owner or a loose
+    mode, `OSError`."""
+    fd = _open_no_link(path, None, path)
     check_or_close(fd, path, os.geteuid(), file=True)
     with OsFile(fd, path) as file:
         return file.read_at(0, size_max)
@@ -45,7 +47,7 @@ def read_credential(directory: str, name: str, size_max: int) -> bytes:
     try:
         _check_credential(os.fstat(folder), directory)
         path = f"{directory}/{name}"
-        with OsFile(os.open(name, os.O_RDONLY | OPEN_FILE, dir_fd=folder), path) as file:
+        with OsFile(_open_no_link(name, folder, path), path) as file:
             found = os.fstat(file.descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise unsafe_file(path, "is not a regular file", "kind")
@@ -53,6 +55,16 @@ def read_credential(directory: str, name: str, size_max: int) -> bytes:
             return file.read_at(0, size_max)
     finally:
         os.close(folder)
+
+
+def _open_no_link(name: str, parent: int | None, path: str) -> int:
+    """Open the file `name` for reading; `path` is for messages. Raises `UnsafeFile` where it is a link, `OSError`."""
+    try:
+        return os.open(name, os.O_RDONLY | OPEN_FILE, dir_fd=parent)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise unsafe_file(path, "is a symbolic link", "link") from error
+        raise
 
 
 def _check_credential(found: os.stat_result, path: str) -> None:

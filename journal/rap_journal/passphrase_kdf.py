@@ -66,6 +66,7 @@ def derive_key(passphrase: bytes | bytearray, salt: bytes, kdf: Kdf) -> bytes:
     try:
         return hashlib.scrypt(passphrase, salt=salt, n=1 << kdf.cost, r=kdf.block, p=kdf.parallel, maxmem=memory, dklen=KEY_BYTES)
     except (ValueError, MemoryError) as error:
+        del passphrase  # No frame of the error has it.
         raise KeyUnavailable(
             f"a passphrase cannot be turned into its key without {memory >> 20} MiB of memory; nothing was opened. Free memory, and try again.",
             reason="no_memory",

@@ -5,7 +5,8 @@ Rules this file keeps:
 - Data key -> HKDF -> one key per purpose -> HKDF with 32 random bytes of salt -> one key per segment or per file.
 - A key that seals a file is used once, so its nonce is zero; frames share their segment's key and bring random nonces.
 - Everything that says where sealed bytes belong is associated data: bytes moved elsewhere do not unseal.
-- Keys are never shown: their holders have a repr without them. Python cannot promise that memory is wiped.
+- Keys are never shown: their holders have a repr without them, and are neither pickled nor copied. Python cannot promise that memory is
+  wiped.
 
 Sources: RFC 5869 (HKDF), NIST SP 800-38D (GCM; 2**32 frames bound random nonces under one key, and a segment holds far fewer).
 
@@ -17,6 +18,7 @@ Example::
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import NoReturn, SupportsIndex
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, hmac
@@ -53,7 +55,38 @@ class SealBroken(StateStoreError):
     exit_code = 8
 
 
-class KeyRing:
+class SecretHolder:
+    """What holds keys or other secrets, and so is neither pickled nor copied: a secret stays where it is."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Raise `TypeError`, for `pickle` as for `copy`."""
+        raise TypeError(
+            f"a {type(self).__name__} holds secrets and cannot be copied or pickled; nothing was done. Hand it on itself."
+        )
+
+
+class SecretBytes(SecretHolder):
+    """Secret bytes on their way through calls that may fail: what shows the local variables of those shows no secret."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: bytes) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return "SecretBytes()"
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def reveal(self) -> bytes:
+        """The bytes, for one use: whoever asks gives them no name."""
+        return self._value
+
+
+class KeyRing(SecretHolder):
     """The data keys of one journal, by generation. New bytes are sealed with the current one."""
 
     def __init__(self, journal_id: bytes, keys: Mapping[int, bytes], current: int) -> None:

@@ -22,6 +22,7 @@ import re
 from base64 import b64encode, urlsafe_b64encode
 
 from rap_journal.errors import MisuseError
+from rap_journal.sealing import SecretHolder
 from rap_projections.arguments import require
 
 HIDDEN_BYTES_MIN = 8
@@ -36,7 +37,7 @@ _ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|.)")
 _FORMATTER = logging.Formatter()
 
 
-class SecretFilter(logging.Filter):
+class SecretFilter(SecretHolder, logging.Filter):
     """Rewrites what passes, so that no secret it knows of is in it."""
 
     def __init__(self) -> None:

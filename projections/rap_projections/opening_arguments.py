@@ -14,6 +14,7 @@ from pathlib import PurePath
 from typing import Any
 
 from rap_journal.errors import MisuseError
+from rap_journal.sealing import SecretBytes
 from rap_projections.arguments import require, require_able, require_callable, require_optional
 from rap_projections.policy import Policy
 
@@ -22,7 +23,7 @@ _BY_TYPE: dict[str, tuple[type, ...]] = {
     "private_keys": (bool,),
 }  # fmt: skip
 _OPTIONAL: dict[str, tuple[type, ...]] = {
-    "policy": (Policy,), "recovery": (bytes,), "recipient": (bytes,), "expect": (str,), "survivor": (str, PurePath),
+    "policy": (Policy,), "recipient": (bytes,), "expect": (str,), "survivor": (str, PurePath),
 }  # fmt: skip
 _DOORS = {"clock": ("boot_id", "now"), "filesystem": ("open_root", "read_file"), "anchor": ("read", "raise_to")}
 
@@ -37,6 +38,8 @@ def require_opening(**arguments: Any) -> None:
         elif name in _DOORS:
             if value is not None:
                 require_able(name, value, *_DOORS[name])
+        elif name == "recovery":
+            _require_secret(name, value)
         elif name in {"keys", "survivor_keys"}:
             if name == "keys" or value is not None:
                 require_able(name, value, "kind", "key_encryption_key")
@@ -48,3 +51,9 @@ def require_opening(**arguments: Any) -> None:
             raise MisuseError(f"{name} is no path: there is a zero byte in it; nothing was done.", reason=f"bad_{name}")
     if not 0 <= arguments.get("wait_s", 0) < float("inf"):
         raise MisuseError("wait_s is a number of seconds from 0; nothing was done.", reason="bad_wait_s")
+
+
+def _require_secret(name: str, value: SecretBytes | None) -> None:
+    """`require`, for secret bytes or None: no frame of an error has them by themselves."""
+    if value is not None and not isinstance(value.reveal(), bytes):
+        raise MisuseError(f"{name} cannot be of type {type(value.reveal()).__name__}; nothing was done.", reason=f"bad_{name}")

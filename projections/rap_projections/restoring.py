@@ -30,6 +30,7 @@ from rap_journal.key_generations import open_key_ring
 from rap_journal.layout import CLUSTERS
 from rap_journal.limits import BACKUP_BYTES_MAX
 from rap_journal.markers import MarkerKind, read_marker
+from rap_journal.sealing import SecretBytes
 from rap_journal.unlocking import Setup
 from rap_journal.witness import open_slot, read_witness
 from rap_projections.backing_up import fingerprint_of
@@ -73,7 +74,7 @@ def read_backup(filesystem: FileSystem, path: str, *, keys: KeyProvider, expect:
     )
 
 
-def open_backup(file: BackupFile, keys: KeyProvider, recovery: bytes | None) -> BackupContent:
+def open_backup(file: BackupFile, keys: KeyProvider, recovery: SecretBytes | None) -> BackupContent:
     """What a backup holds. Without `recovery` the key-encryption key has to open it.
 
     Raises `KeyUnavailable`, `SealBroken`, `DamageError`, `FormatTooNew`, `MisuseError`.
@@ -81,13 +82,13 @@ def open_backup(file: BackupFile, keys: KeyProvider, recovery: bytes | None) -> 
     if recovery is not None and len(recovery) != len(file.recipient):
         raise MisuseError("a recovery key has 32 bytes; nothing was restored.", reason="recovery_key")
     try:
-        key = recovery if recovery is not None else own_recovery_key(keys.key_encryption_key(), file.facts.store_id)
+        key = recovery if recovery is not None else SecretBytes(own_recovery_key(keys.key_encryption_key(), file.facts.store_id))
     except MisuseError:
         raise KeyUnavailable(
             "the key provider has no key that opens a backup by itself; nothing was restored. Give the recovery key.",
             reason="no_recovery_key",
         ) from None
-    content = read_content(unseal_backup(file, key))
+    content = read_content(unseal_backup(file, key.reveal()))
     if content.store_id != file.facts.store_id:
         raise DamageError("the backup holds the content of another store; nothing was restored.", reason="foreign")
     return content
@@ -140,7 +141,7 @@ class Target(NamedTuple):
 
 
 def restore_store(
-    target: Target, path: str, *, recovery: bytes | None, expect: str | None, survivor: Survivor | None
+    target: Target, path: str, *, recovery: SecretBytes | None, expect: str | None, survivor: Survivor | None
 ) -> tuple[Sequence[LeftCluster], bytes]:
     """Make the store in `target`, whole or not at all; returns the clusters that were left and the SHA-256 of the backup.
 

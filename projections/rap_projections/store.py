@@ -32,6 +32,7 @@ from rap_journal.layout import AGENT as AGENT_FOLDER
 from rap_journal.layout import MARKER, RESTORING
 from rap_journal.markers import read_marker
 from rap_journal.os_filesystem import OsFileSystem
+from rap_journal.sealing import SecretBytes
 from rap_journal.values import ClusterId
 from rap_projections import agent
 from rap_projections.agent_opening import agent_core, open_agent
@@ -261,8 +262,10 @@ class NodeStore:
         Killed anywhere, it can be called again. Raises `MisuseError` for a root that holds anything, `WrongFingerprint`, `DamageError`,
         `SealBroken`, `FormatTooNew`, `KeyUnavailable`, `KeyLost`, `RefusedError`, `NoSpace`, `OSError`.
         """
+        secret = SecretBytes(recovery) if recovery is not None else None
+        del recovery  # Whatever shows local variables of frames that fail shows no key.
         require_opening(
-            path=path, root=root, keys=keys, recovery=recovery, expect=expect, survivor=survivor, survivor_keys=survivor_keys,
+            path=path, root=root, keys=keys, recovery=secret, expect=expect, survivor=survivor, survivor_keys=survivor_keys,
             policy=policy, clock=clock, filesystem=filesystem, randomness=randomness, background=background, anchor=anchor,
         )  # fmt: skip
         the_filesystem, the_clock = filesystem or OsFileSystem(), clock or SystemClock()
@@ -270,7 +273,7 @@ class NodeStore:
         machine = Machine(the_clock, _nothing, _nothing, __version__)
         target = Target(the_filesystem, str(root), keys, policy or Policy(), machine, randomness, release)
         old = Survivor(str(survivor), survivor_keys or keys) if survivor is not None else None
-        left, sha256 = restore_store(target, str(path), recovery=recovery, expect=expect, survivor=old)
+        left, sha256 = restore_store(target, str(path), recovery=secret, expect=expect, survivor=old)
         store = cls.open(
             root, keys=keys, policy=policy, anchor=anchor, clock=clock, filesystem=filesystem, randomness=randomness,
             background=background, release=release,

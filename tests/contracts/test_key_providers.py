@@ -30,6 +30,7 @@ from rap_projections.keys import (
     Tpm2Provider,
 )
 from rap_projections.testing import Fabric, ManualClock, MemoryKeyProvider
+from tests.canary import Canary, shown_with_locals
 from tests.projections.key_providers.keepers import FakeBackend, library_with, need_kernel_keyring, software_tpm
 
 KEY = SeededRandomness("the key of this contract")(KEY_BYTES)
@@ -195,6 +196,20 @@ def test_what_stands_in_the_place_of_the_key_and_is_none_is_never_taken_for_one(
         with pytest.raises(KeyUnavailable) as caught:
             key_of(kept.provider)
         assert wrong.hex() not in str(caught.value)
+
+
+def test_no_frame_of_an_error_about_what_is_no_key_shows_it(kept: Kept) -> None:
+    """Collectors of errors send local variables along, and there stood all bytes of a key file that was one short."""
+    if kept.replace is None or isinstance(kept.provider, PassphraseProvider):
+        pytest.skip("any passphrase of a sensible length makes a key; others are kept where nothing can be put in their place")
+    replace, caught = kept.replace, []
+    for end in (-1, KEY_BYTES):
+        replace(KEY[:end] + b"x" * (end > 0))
+        try:
+            kept.provider.key_encryption_key()
+        except KeyUnavailable as error:
+            caught.append((error.reason, Canary({"key": KEY[:-1]}).found_in(shown_with_locals(error))))
+    assert caught == [("key_length", []), ("key_length", [])]
 
 
 def test_a_data_key_is_wrapped_for_it_and_for_no_other(kept: Kept) -> None:

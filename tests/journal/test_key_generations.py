@@ -10,6 +10,7 @@ from rap_journal.key_generations import list_generations, open_key_ring
 from rap_journal.markers import ProviderKind, read_marker, sealed_marker, write_marker
 from rap_journal.reader import JournalReader
 from rap_journal.testing import MemoryFileSystem, SeededRandomness
+from tests.canary import Canary, shown_with_locals
 from tests.journal.rotation_kit import FOLDERS, both, key_files, opened_again, rotated, segment_generations, verified
 from tests.journal.segment_kit import flip
 from tests.journal.workbench import (
@@ -155,6 +156,7 @@ def test_an_older_key_file_of_another_journal_is_tampering() -> None:
     with pytest.raises(KeyTampered) as caught:
         opened_again(plant(files))
     assert caught.value.reason == "foreign_key"
+    assert Canary({"its data key": b"d" * 32}).found_in(shown_with_locals(caught.value)) == []
 
 
 def test_an_older_key_file_that_the_provider_cannot_open_is_left_out() -> None:

@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from rap_journal.errors import DamageError, FormatTooNew, KeyLost, KeyTampered, KeyUnavailable, MisuseError
+from rap_journal.errors import DamageError, FormatTooNew, KeyLost, KeyTampered, KeyUnavailable, MisuseError, StateStoreError
 from rap_journal.filesystem import Directory
 from rap_journal.format import KEYS_SLOT_COUNT_MAX
 from rap_journal.key_files import KeyFile, check_slots, make_key_file, open_keys, read_key_file
@@ -16,6 +16,7 @@ from rap_journal.markers import ProviderKind
 from rap_journal.passphrase_kdf import Kdf
 from rap_journal.testing import MemoryFileSystem, SeededRandomness, SimulatedCrash
 from rap_journal.verify_report import Severity
+from tests.canary import Canary, shown_with_locals
 from tests.journal.sound_journal import sound_files, verify_files
 from tests.journal.test_recovery import Files, journal_of, opened_from
 from tests.journal.workbench import HEALTH, PATH, FixedProvider, plant, tree
@@ -236,6 +237,25 @@ def test_parameters_in_a_slot_that_has_no_passphrase_are_a_later_format(offset: 
     with pytest.raises(FormatTooNew) as caught:
         the_file(make_root(MemoryFileSystem(), tampered(data, offset, b"\x01")))
     assert caught.value.reason == "slot_kind"
+
+
+def test_no_frame_of_an_error_about_a_list_of_slots_shows_the_data_key_or_the_provider_s(root: Directory) -> None:
+    """Collectors of errors send local variables along, and there stood the key that had just opened the list."""
+    one, two = the_file(root), add(root, other())
+    for number in range(1, KEYS_SLOT_COUNT_MAX - 1):
+        full = add(root, other(bytes([number]) * 32))
+    changed = full._replace(authenticator=bytes(32))
+    refused: list[tuple[str, Callable[[], object]]] = [
+        ("slots_full", lambda: with_slot(full, FixedProvider(), other(b"z" * 32), RANDOMNESS)),
+        ("last_slot", lambda: without_slots(one, FixedProvider(), slots_of(one, FixedProvider()))),
+        ("slot_in_use", lambda: without_slots(two, FixedProvider(), slots_of(two, FixedProvider()))),
+        ("slots_tampered", lambda: open_keys(changed, FixedProvider())),
+    ]
+    canary = Canary({"data key": DATA_KEY, "provider's key": FixedProvider().key_encryption_key()})
+    for reason, step in refused:
+        with pytest.raises(StateStoreError) as caught:
+            step()
+        assert (caught.value.reason, canary.found_in(shown_with_locals(caught.value))) == (reason, [])
 
 
 def test_parameters_changed_within_the_bounds_open_nothing_or_are_found_out(root: Directory) -> None:

@@ -39,6 +39,17 @@ def test_a_credential_that_others_may_read_or_anybody_else_may_write_is_unsafe(t
     assert caught.value.reason == "mode"
 
 
+def test_a_credential_that_is_a_link_is_unsafe_as_every_other_link_is(tmp_path: Path) -> None:
+    """It was told as an error of the system, which is to be tried again."""
+    (tmp_path / "key").write_bytes(b"secret")
+    (tmp_path / "key").chmod(0o400)
+    (tmp_path / "link").symlink_to("key")
+    tmp_path.chmod(0o700)
+    with pytest.raises(UnsafeFile, match="link is a symbolic link") as caught:
+        read_credential(str(tmp_path), "link", 4)
+    assert caught.value.reason == "link"
+
+
 def test_a_setting_comes_from_the_environment_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAP_STATE_TEST", "value")
     assert environment_variable("RAP_STATE_TEST") == "value"
@@ -70,8 +81,9 @@ def test_a_key_file_that_others_may_read_or_that_is_a_link_is_unsafe(tmp_path: P
     path = tmp_path / "key"
     write_private_file(str(path), b"secret")
     (tmp_path / "link").symlink_to(path)
-    with pytest.raises(OSError, match="symbolic link"):
+    with pytest.raises(UnsafeFile, match="link is a symbolic link") as caught:
         read_private_file(str(tmp_path / "link"), 4)
+    assert caught.value.reason == "link"
     path.chmod(0o640)
     with pytest.raises(UnsafeFile) as caught:
         read_private_file(str(path), 4)

@@ -1,7 +1,11 @@
 """The key hierarchy: what it derives, what it seals, and that nothing moved or changed unseals."""
 
+import copy
 import json
+import pickle
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -38,6 +42,20 @@ def vectors(name: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
 @pytest.fixture
 def ring() -> KeyRing:
     return KeyRing(JOURNAL_ID, {1: b"a" * 32, 2: b"b" * 32}, 2)
+
+
+@pytest.mark.parametrize("leave", [copy.copy, copy.deepcopy, pickle.dumps, partial(pickle.dumps, protocol=0)])
+def test_a_key_ring_is_neither_pickled_nor_copied_alone_or_in_something_else(
+    ring: KeyRing, leave: Callable[[object], object]
+) -> None:
+    """A pickle of it held every data key and every key derived from one."""
+    ring.check_value(1)
+    with pytest.raises(TypeError, match="a KeyRing holds secrets and cannot be copied or pickled; nothing was done") as caught:
+        leave(ring)
+    assert (b"a" * 32).hex() not in repr(caught.value) and "aaaa" not in repr(caught.value)
+    if leave is not copy.copy:
+        with pytest.raises(TypeError, match="a KeyRing holds secrets"):
+            leave({"held by another": [ring]})
 
 
 def test_hkdf_agrees_with_all_50_valid_wycheproof_vectors_over_its_32_bytes(tally: Tally) -> None:

@@ -1,8 +1,10 @@
 """The filter for the agent's log: what is hidden, in which spellings, and that nothing is lost but secrets."""
 
+import copy
 import io
 import logging
-from collections.abc import Iterator
+import pickle
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -136,3 +138,12 @@ def test_a_secret_that_would_be_found_by_chance_is_refused() -> None:
 
 def test_the_filter_itself_shows_nothing(log: Log) -> None:
     assert (repr(log.keeper), str(log.keeper)) == ("SecretFilter()", "SecretFilter()")
+
+
+@pytest.mark.parametrize("leave", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_filter_is_neither_pickled_nor_copied_with_what_it_hides(leave: Callable[[object], object]) -> None:
+    """A pickle of it held every secret that it was told of, in every spelling."""
+    keeper = SecretFilter()
+    keeper.hide("correct horse battery staple")
+    with pytest.raises(TypeError, match="a SecretFilter holds secrets and cannot be copied or pickled"):
+        leave(keeper)

@@ -1,9 +1,14 @@
 """The store in memory that tests break: the same seed gives the same bytes, and a crash loses what was not synced."""
 
+import copy
+import pickle
 import threading
+from collections.abc import Callable
+
+import pytest
 
 from rap_journal.testing import RandomSurvival, SeededRandomness
-from rap_projections.testing import Fabric, memory_store
+from rap_projections.testing import Fabric, MemoryKeyProvider, memory_store
 from tests.projections.store_kit import CLUSTER, files, ready
 
 
@@ -53,3 +58,10 @@ def test_the_key_shows_in_no_text() -> None:
     it = ready()
     assert repr(it.kit.keys) == "MemoryKeyProvider()"
     assert it.kit.keys.key_encryption_key() == bytes(range(32))
+
+
+@pytest.mark.parametrize("leave", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_provider_is_neither_pickled_nor_copied_with_its_key(leave: Callable[[object], object]) -> None:
+    """A pickle of it held the key."""
+    with pytest.raises(TypeError, match="a MemoryKeyProvider holds secrets and cannot be copied or pickled"):
+        leave(MemoryKeyProvider())

@@ -2,16 +2,18 @@
 
 import base64
 import hashlib
+from typing import Any
 
 import pytest
 
 from rap_journal.backup_files import public_recovery_key
 from rap_journal.errors import DamageError, KeyUnavailable, MisuseError, NoSuchStore, StateStoreError
 from rap_journal.sealing import SealBroken
-from rap_journal.testing import SimulatedCrash
+from rap_journal.testing import SeededRandomness, SimulatedCrash
 from rap_projections import NodeStore, Operation
 from rap_projections.refusals import NotAllowed, NotValidated, WrongFingerprint
 from rap_projections.testing.memory_store import ROOT
+from tests.canary import Canary, shown_with_locals
 from tests.projections.restore_kit import BACKUP, NEW_ROOT, enrolled, other_keys, restore, restored
 from tests.projections.store_kit import CLUSTER, FOLDER, Ready, files, folder, furnished, names, ready, write_file
 
@@ -265,6 +267,27 @@ def test_errors_show_no_key() -> None:
         errors.append(str(caught.value) + repr(caught.value))
     for secret in (RECOVERY, it.kit.keys.key_encryption_key()):
         assert not any(text.decode("latin-1") in error for error in errors for text in spelled(secret))
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({}, KeyUnavailable), ({"expect": "00" * 32}, WrongFingerprint), ({"expect": 7}, MisuseError), ({"shorten": 1}, MisuseError),
+        ({"as_text": True}, MisuseError),
+    ],
+    ids=["another recipient", "another store", "a slip beside it", "one byte short", "text"],
+)  # fmt: skip
+def test_no_frame_of_a_restore_that_fails_shows_the_recovery_key(given: dict[str, Any], error: type[Exception]) -> None:
+    """Collectors of errors send local variables along, and there stood the recovery key."""
+    it, key = enrolled(), SeededRandomness("canary")(32)
+    fingerprint = it.kit.store.backup(BACKUP, recipient=RECIPIENT).fingerprint
+    options: dict[str, Any] = {"expect": given.get("expect", fingerprint)}
+    options["recovery"] = key.hex() if "as_text" in given else key[: 32 - given.get("shorten", 0)]
+    canary = Canary({"key": key[:31]})
+    with pytest.raises(error) as caught:
+        NodeStore.restore(BACKUP, NEW_ROOT, keys=it.kit.keys, filesystem=it.kit.filesystem, **options)
+    shown = shown_with_locals(caught.value)
+    assert "in restore\n" in shown and canary.found_in(shown) == []
 
 
 def test_a_store_that_lost_its_marker_is_damage_and_no_half_restore() -> None:

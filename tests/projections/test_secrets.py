@@ -5,8 +5,10 @@ key; and those that somebody plants in documents, configuration, telemetry, a re
 """
 
 import ast
+import copy
 import errno
 import logging
+import pickle
 from collections.abc import Iterator
 from contextlib import suppress
 from traceback import format_exception
@@ -26,7 +28,7 @@ from rap_projections.testing.entries import make_peer, make_service
 from rap_projections.testing.furnishing import furnish
 from rap_projections.testing.memory_store import ROOT
 from rap_projections.testing.wounds import WOUNDS
-from tests.canary import Canary, reachable
+from tests.canary import Canary, holders, reachable
 from tests.conftest import Tally
 from tests.project.source_files import FOLDERS, imports_of, python_files, relative, tree_of
 from tests.projections.store_kit import Ready, files, ready
@@ -119,6 +121,19 @@ def test_no_object_of_an_open_store_shows_a_secret(life: Ready, tally: Tally) ->
     assert canary.found_in_shown(shown) == []
     assert len({type(value) for value in shown}) > 100
     tally("secrets, repr and str of objects", {"shown": len(shown), "types": len({type(value) for value in shown})})
+
+
+def test_every_object_that_holds_a_key_is_neither_pickled_nor_copied(life: Ready) -> None:
+    """A pickle of a journal's key ring held all its keys; a copy of a provider in memory held the key of the store."""
+    secrets = [secret for name, secret in secrets_of(life).items() if name not in PLANTED]
+    found = holders(
+        secrets, life.kit.store, life.kit.keys, History.open(ROOT, keys=life.kit.keys, filesystem=life.kit.filesystem)
+    )
+    assert {type(value).__name__ for value in found} == {"KeyRing", "MemoryKeyProvider"}
+    for value in found:
+        for leave in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(TypeError, match="holds secrets and cannot be copied or pickled"):
+                leave(value)
 
 
 def test_no_report_or_status_shows_what_the_agent_keeps_for_itself(life: Ready) -> None:

@@ -8,7 +8,8 @@ Rules this file keeps:
   is gone: never of a name, such as a path, under which nothing was found or something that is no key, for a name may be mistyped.
   That is `KeyUnavailable`, and so is everything else that may be better the next time.
 - Whether a key is the right one the store finds out, not its provider: `KeyTampered` is about what lies in the store.
-- A representation never shows a key, and no error does.
+- A representation never shows a key, and no error does: neither its text nor the local variables of the frames that it passed, which
+  collectors of errors send along. Who asks for a key hands it on unnamed, and who refuses one lets go of it first.
 
 Python cannot promise that memory is wiped: keys are bytes that the interpreter may have copied. Buffers that this project fills
 itself are overwritten after use, see `wiped`.
@@ -52,6 +53,7 @@ class ProvisioningKeyProvider(KeyProvider, Protocol):
 def checked_key(key: bytes | bytearray, where: str) -> bytes:
     """`key`, if it has the right length; `where` names its place in the message. Raises `KeyUnavailable`."""
     if len(key) != KEY_BYTES:
+        del key
         raise KeyUnavailable(
             f"{where} does not hold {KEY_BYTES} bytes, so it is no key; nothing was opened. Check the name, or put the right key back.",
             reason="key_length",

@@ -48,14 +48,18 @@ class FileKeyProvider:
         except FileExistsError:
             return
         except OSError as error:
+            # Without its traceback, whose frames were given the key.
             raise KeyUnavailable(
                 f"the key file {self._path} cannot be made ({error.strerror}); nothing was made.", reason="key_file"
-            ) from error
+            ) from error.with_traceback(None)
 
     def key_encryption_key(self) -> bytes:
         """The 32 bytes. Raises `KeyUnavailable` without the file, when it cannot be read, and for another length; `UnsafeFile`."""
+        return checked_key(self._read(), f"the key file {self._path}")
+
+    def _read(self) -> bytes:
         try:
-            key = read_private_file(self._path, KEY_BYTES + 1)
+            return read_private_file(self._path, KEY_BYTES + 1)
         except FileNotFoundError as error:
             raise KeyUnavailable(
                 f"there is no key file {self._path}; nothing was opened. Check the path. If the file is gone, put its copy back, or open the "
@@ -68,4 +72,3 @@ class FileKeyProvider:
             raise KeyUnavailable(
                 f"the key file {self._path} cannot be read ({error.strerror}); try again.", reason="key_file"
             ) from error
-        return checked_key(key, f"the key file {self._path}")

@@ -13,7 +13,6 @@ Example::
 """
 
 import base64
-import binascii
 from collections.abc import Callable
 from typing import Any
 
@@ -65,40 +64,40 @@ class OsKeyStoreProvider:
         except KeyUnavailable as error:
             if error.reason != "no_key_store_entry":
                 raise
-            text = base64.b64encode(randomness(KEY_BYTES)).decode()
-            self._asking(lambda backend: backend.set_password(self._service, self._user, text))
+            self._asking(lambda backend: backend.set_password(self._service, self._user, _written(randomness(KEY_BYTES))))
             self.key_encryption_key()
 
     def key_encryption_key(self) -> bytes:
         """The 32 bytes. Raises `KeyUnavailable`, also without the entry and for one that is no key."""
-        text = self._asking(lambda backend: backend.get_password(self._service, self._user))
-        if text is None:
+        return checked_key(self._read(), f"entry {self._user} of {self._service} in the key store")
+
+    def _read(self) -> bytes:
+        key: bytes | None = self._asking(lambda backend: _decoded(backend.get_password(self._service, self._user)))
+        if key is None:
             raise KeyUnavailable(
                 f"the key store has no entry {self._user} of {self._service}; nothing was opened. Check both names and the user whose key "
                 "store it is. If the entry is gone, put its copy back, or open the store by another key slot.",
                 reason="no_key_store_entry",
             )
-        where = f"entry {self._user} of {self._service} in the key store"
-        try:
-            return checked_key(base64.b64decode(str(text), validate=True), where)
-        except (binascii.Error, ValueError) as error:
-            raise KeyUnavailable(
-                f"{where} is no key; nothing was opened. Check the names, or put the right one back.", reason="key_length"
-            ) from error
+        return key
 
     def _asking(self, step: Callable[[Any], Any]) -> Any:
         """What `step` gets of the backend. Raises `KeyUnavailable`."""
         library = load_extra("keyring")
+        failure = unsafe = None
         try:
             backend = library.get_keyring()
             unsafe = untrusted(backend)
             if unsafe is None:
                 return step(backend)
         except Exception as error:  # noqa: BLE001  # backends let through whatever their libraries raise
+            failure = type(error).__name__
+        if failure is not None:
+            # Out here, so that it has no other error behind it: the frames of that one may hold a key.
             raise KeyUnavailable(
-                f"the key store of this system does not answer ({type(error).__name__}); nothing was opened. Unlock it, and try again.",
+                f"the key store of this system does not answer ({failure}); nothing was opened. Unlock it, and try again.",
                 reason="key_store",
-            ) from None
+            )
         if unsafe == _NONE:
             # The library looked once, when it was loaded, and does not look again.
             raise KeyUnavailable(
@@ -111,6 +110,19 @@ class OsKeyStoreProvider:
             "vault for the library keyring, or use another key provider.",
             reason="unsafe_backend",
         )
+
+
+def _written(key: bytes) -> str:
+    """A key as an entry has it."""
+    return base64.b64encode(key).decode()
+
+
+def _decoded(text: object) -> bytes | None:
+    """The bytes of an entry; none for one that is not written like a key, and None where there is no entry."""
+    try:
+        return None if text is None else base64.b64decode(str(text), validate=True)
+    except ValueError:
+        return b""
 
 
 def untrusted(backend: object) -> str | None:

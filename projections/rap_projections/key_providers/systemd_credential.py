@@ -56,6 +56,9 @@ class SystemdCredentialProvider:
 
     def key_encryption_key(self) -> bytes:
         """The 32 bytes. Raises `KeyUnavailable` without the credential and for another length, `UnsafeFile`."""
+        return checked_key(self._read(), f"credential {self._name}")
+
+    def _read(self) -> bytes:
         directory = environment_variable(DIRECTORY_VARIABLE)
         if directory is None:
             raise self._unavailable(f"the service manager gave this process no credentials (${DIRECTORY_VARIABLE} is not set)")
@@ -65,12 +68,11 @@ class SystemdCredentialProvider:
                 reason="credential",
             )
         try:
-            key = read_credential(directory, self._name, KEY_BYTES + 1)
+            return read_credential(directory, self._name, KEY_BYTES + 1)
         except UnsafeFile:
             raise
         except OSError as error:
             raise self._unavailable(f"credential {self._name} cannot be read ({error.strerror})") from error
-        return checked_key(key, f"credential {self._name}")
 
     def _unavailable(self, what: str) -> KeyUnavailable:
         name = self._name

@@ -98,9 +98,8 @@ class Tpm2Provider:
         except KeyUnavailable as error:
             if error.reason != "no_tpm_blob":
                 raise
-            key = randomness(KEY_BYTES)
             with _tpm(self._tcti) as (library, context):
-                blob = _encode(*_seal(library, context, key))
+                blob = _encode(*_seal(library, context, randomness))
             try:
                 write_private_file(self._path, blob)
             except OSError as error:
@@ -237,12 +236,15 @@ def _code(error: Any) -> int | None:
     return number & 0xBF if number & _FORMAT_1 else number
 
 
-def _seal(library: ModuleType, context: Any, key: bytes) -> tuple[bytes, bytes]:
+def _seal(library: ModuleType, context: Any, randomness: Callable[[int], bytes]) -> tuple[bytes, bytes]:
+    """A random key, sealed: its two parts. The key has no name here, so that no error's frames show it."""
     attributes = library.TPMA_OBJECT
     public = library.TPM2B_PUBLIC.parse(
         "keyedhash", objectAttributes=attributes.FIXEDTPM | attributes.FIXEDPARENT | attributes.USERWITHAUTH | attributes.NODA
     )
-    sensitive = library.TPM2B_SENSITIVE_CREATE(library.TPMS_SENSITIVE_CREATE(data=library.TPM2B_SENSITIVE_DATA(key)))
+    sensitive = library.TPM2B_SENSITIVE_CREATE(
+        library.TPMS_SENSITIVE_CREATE(data=library.TPM2B_SENSITIVE_DATA(randomness(KEY_BYTES)))
+    )
     with _storage(library, context) as (parent, session):
         private, public, *_creation = context.create(parent, sensitive, public, session1=session)
     return bytes(public.marshal()), bytes(private.marshal())

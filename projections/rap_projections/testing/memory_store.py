@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from rap_journal.markers import ProviderKind
+from rap_journal.sealing import SecretHolder
 from rap_journal.testing import ManualClock, MemoryFileSystem, SeededRandomness
 from rap_journal.testing.survival import Survival
 from rap_projections.cluster import ClusterState
@@ -27,7 +28,7 @@ from rap_projections.testing.wounds import Wound, wound
 ROOT = "/node"
 
 
-class MemoryKeyProvider:
+class MemoryKeyProvider(SecretHolder):
     """A fixed key that is in no file. For tests only."""
 
     kind = ProviderKind.MEMORY

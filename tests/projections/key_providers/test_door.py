@@ -6,6 +6,7 @@ import pytest
 
 from rap_journal.errors import KeyUnavailable
 from rap_journal.markers import ProviderKind
+from rap_journal.testing import SeededRandomness
 from rap_projections.key_providers.door import KEY_BYTES, ProvisioningKeyProvider, checked_key, wiped
 from rap_projections.keys import (
     FileKeyProvider,
@@ -16,6 +17,7 @@ from rap_projections.keys import (
     Tpm2Provider,
 )
 from rap_projections.testing import MemoryKeyProvider
+from tests.canary import Canary, shown_with_locals
 
 PROVIDERS: list[ProvisioningKeyProvider] = [
     FileKeyProvider("key"), SystemdCredentialProvider("key"), KernelKeyringProvider("key"), Tpm2Provider("key"),
@@ -42,6 +44,15 @@ def test_a_key_of_another_length_is_tampered_and_not_shown(key: bytes) -> None:
     with pytest.raises(KeyUnavailable, match="the place does not hold 32 bytes") as caught:
         checked_key(key, "the place")
     assert "sss" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [KEY_BYTES - 1, KEY_BYTES + 1])
+def test_what_is_no_key_is_in_no_frame_of_the_error(size: int) -> None:
+    """Collectors of errors send local variables along, and there stood all bytes of what was taken for a key."""
+    canary = Canary({"key": SeededRandomness("canary")(KEY_BYTES - 1)})
+    with pytest.raises(KeyUnavailable) as caught:
+        checked_key(SeededRandomness("canary")(KEY_BYTES - 1) + b"xx"[: size - KEY_BYTES + 1], "the place")
+    assert (caught.value.reason, canary.found_in(shown_with_locals(caught.value))) == ("key_length", [])
 
 
 def test_a_buffer_is_wiped_also_where_its_use_fails() -> None:

@@ -1,5 +1,6 @@
 """The key lives in a private file outside the root; a missing one is never made anew for a store that exists."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from rap_journal.testing import SeededRandomness
 from rap_projections import NodeStore
 from rap_projections.keys import KEY_BYTES, FileKeyProvider
 from rap_projections.testing import MemoryKeyProvider
+from tests.canary import Canary, shown_with_locals
 
 KEY = bytes(range(KEY_BYTES))
 
@@ -58,9 +60,11 @@ def test_a_key_others_may_read_or_write_is_not_used(provider: FileKeyProvider, m
 
 
 def test_a_link_in_the_place_of_the_key_is_not_followed(provider: FileKeyProvider, tmp_path: Path) -> None:
+    """It was told as a file that cannot be read now and is to be tried again, as no other link is."""
     (tmp_path / "link").symlink_to(provider.path)
-    with pytest.raises((UnsafeFile, KeyUnavailable)):
+    with pytest.raises(UnsafeFile, match="link is a symbolic link") as caught:
         FileKeyProvider(tmp_path / "link").key_encryption_key()
+    assert (caught.value.reason, caught.value.action) == ("link", "operator")
 
 
 @pytest.mark.parametrize("content", [b"", KEY[:-1], KEY + b"\0", KEY * 100])
@@ -133,3 +137,16 @@ def test_no_error_about_a_key_shows_any_of_it(provider: FileKeyProvider) -> None
     with pytest.raises(KeyUnavailable) as caught:
         provider.key_encryption_key()
     assert "hunter2" not in f"{caught.value!r} {caught.value.facts()}"
+
+
+def test_a_key_that_cannot_be_made_is_in_no_frame_of_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stood in those of writing it, though it may be on the disk where the folder's sync alone failed."""
+
+    def broken(_fd: int) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(KeyUnavailable) as caught:
+        FileKeyProvider(tmp_path / "key").provision(SeededRandomness("canary"))
+    canary = Canary({"key": (tmp_path / "key").read_bytes()})
+    assert (caught.value.reason, canary.found_in(shown_with_locals(caught.value))) == ("key_file", [])

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from rap_journal.errors import KeyUnavailable, MisuseError
+from rap_journal.testing import SeededRandomness
 from rap_projections.key_providers import os_key_store
 from rap_projections.key_providers.os_key_store import OsKeyStoreProvider, untrusted
+from tests.canary import Canary, shown_with_locals
 from tests.projections.key_providers.keepers import FakeBackend, library_with, with_secret_service, without_secret_service
 
 KEY = bytes(range(32))
@@ -83,6 +85,24 @@ def test_what_a_backend_raises_is_unavailable_and_its_text_is_not_passed_on(
             attempt()
         assert (caught.value.reason, caught.value.action) == ("key_store", "retry")
         assert caught.value.__cause__ is None and "hunter2" not in str(caught.value)
+
+
+def test_no_frame_of_an_error_shows_the_key_that_a_backend_was_given_or_had(
+    provider: OsKeyStoreProvider, use: Callable[[object], None], trusted: str
+) -> None:
+    """The new key, as an entry has it, stood in the frames of provisioning and of the backend."""
+
+    class Locked(FakeBackend):
+        def set_password(self, service: str, user: str, text: str) -> None:
+            raise RuntimeError("locked")
+
+    Locked.__module__, Locked.__qualname__ = FakeBackend.__module__, FakeBackend.__qualname__
+    use(Locked())
+    key = SeededRandomness("canary")(32)
+    canary = Canary({"key": key, "entry": base64.b64encode(key)})
+    with pytest.raises(KeyUnavailable) as caught:
+        provider.provision(SeededRandomness("canary"))
+    assert (caught.value.reason, canary.found_in(shown_with_locals(caught.value))) == ("key_store", [])
 
 
 UNSAFE = [

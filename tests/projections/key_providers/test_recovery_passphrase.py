@@ -1,6 +1,10 @@
 """A passphrase: asked for each time, wiped where it can be, and a way back in when every other provider is gone."""
 
+import copy
+import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +14,7 @@ from rap_journal.testing import SeededRandomness
 from rap_projections import NodeStore
 from rap_projections.keys import FileKeyProvider, RecoveryPassphraseProvider
 from rap_projections.testing import Fabric
+from tests.canary import Canary, shown_with_locals
 
 WORDS = b"correct horse battery staple"
 SALT = bytes(32)
@@ -39,6 +44,13 @@ def test_a_buffer_is_wiped_after_use_and_nothing_of_it_is_kept() -> None:
     assert WORDS.decode() not in repr(vars(provider)) + repr(provider) + str(provider)
 
 
+@pytest.mark.parametrize("leave", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_provider_is_neither_pickled_nor_copied_with_whoever_knows_the_passphrase(leave: Callable[[object], object]) -> None:
+    """A pickle of it held what it asks, and with that the passphrase."""
+    with pytest.raises(TypeError, match="a RecoveryPassphraseProvider holds secrets and cannot be copied or pickled"):
+        leave(RecoveryPassphraseProvider(Person()))
+
+
 @pytest.mark.parametrize("words", [b"", b"x" * 15, b"x" * 1025])
 def test_a_passphrase_of_no_sensible_length_is_not_tried_and_wiped_all_the_same(words: bytes) -> None:
     person = Person(words)
@@ -46,6 +58,35 @@ def test_a_passphrase_of_no_sensible_length_is_not_tried_and_wiped_all_the_same(
         RecoveryPassphraseProvider(person).slot_key(SALT, Kdf())
     assert caught.value.reason == "passphrase_length"
     assert not any(person.handed_out[0])
+
+
+@pytest.mark.parametrize("ask", [WORDS, bytearray(WORDS), WORDS.decode(), None, 7], ids=lambda ask: type(ask).__name__)
+def test_a_passphrase_in_the_place_of_what_asks_for_it_is_refused_at_once_and_not_shown(ask: Any) -> None:
+    """It was taken, and the first opening failed with an error of another kind."""
+    with pytest.raises(MisuseError, match=f"ask cannot be of type {type(ask).__name__}: it is called") as caught:
+        RecoveryPassphraseProvider(ask)
+    assert caught.value.reason == "bad_ask" and WORDS.decode() not in str(caught.value)
+    with pytest.raises(MisuseError, match="kdf cannot be of type int"):
+        RecoveryPassphraseProvider(Person(), 17)  # type: ignore[arg-type]  # the slip that is tested
+
+
+@pytest.mark.parametrize("given", [WORDS.decode(), None, list(WORDS), memoryview(WORDS)], ids=lambda given: type(given).__name__)
+def test_what_is_no_bytes_is_no_passphrase_and_in_no_frame_of_the_error(given: Any) -> None:
+    """A text, or nothing, was an error of type in the middle of an opening."""
+    with pytest.raises(
+        MisuseError, match=f"`ask` gave a passphrase of type {type(given).__name__}; nothing was opened"
+    ) as caught:
+        RecoveryPassphraseProvider(lambda: given).slot_key(SALT, Kdf())
+    assert caught.value.reason == "bad_passphrase"
+    assert Canary({"passphrase": WORDS}).found_in(shown_with_locals(caught.value)) == []
+
+
+@pytest.mark.parametrize("words", [WORDS[:15], WORDS * 40])
+def test_a_passphrase_of_no_sensible_length_is_in_no_frame_of_the_error(words: bytes) -> None:
+    """Collectors of errors send local variables along, and there stood a passphrase that is bytes, which nobody can wipe."""
+    with pytest.raises(KeyUnavailable) as caught:
+        RecoveryPassphraseProvider(lambda: words).slot_key(SALT, Kdf())
+    assert Canary({"passphrase": WORDS[:15]}).found_in(shown_with_locals(caught.value)) == []
 
 
 def test_new_slots_take_no_parameters_outside_the_bounds() -> None:
