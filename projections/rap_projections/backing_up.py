@@ -52,6 +52,7 @@ from rap_projections.event_kinds import IDENTITY, SNAPSHOTS, TRUST
 from rap_projections.folding import FoldedState
 from rap_projections.identity import IdentityView
 from rap_projections.identity_keys import SEALED
+from rap_projections.keys import is_bound_to_machine
 from rap_projections.known_floors import higher_floors, read_floors
 from rap_projections.refusals import RefusedError
 from rap_projections.snapshots import SnapshotsView
@@ -254,6 +255,12 @@ def _own_recipient(maker: Maker) -> bytes:
         raise MisuseError(
             "the store is open by a passphrase, which has no single key that a backup could be sealed to; nothing was written. Give "
             "`recipient=`, the public part of a recovery key, or open the store by another slot.",
+            reason="recipient",
+        )
+    if is_bound_to_machine(maker.keys):
+        raise MisuseError(
+            "the store's key never leaves this machine, and a backup that is sealed to it would be lost with the machine; nothing was "
+            "written. Name a recipient, the public part of a recovery key that is kept elsewhere.",
             reason="recipient",
         )
     return public_recovery_key(recovery_key_of(maker.keys.key_encryption_key(), maker.store_id))

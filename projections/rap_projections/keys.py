@@ -31,7 +31,7 @@ from rap_projections.key_providers.tpm2 import Tpm2Anchor, Tpm2Provider
 __all__ = [
     "KEY_BYTES", "KeyProvider", "ProvisioningKeyProvider", "ProviderKind", "Kdf", "FileKeyProvider", "SystemdCredentialProvider",
     "KernelKeyringProvider", "Tpm2Provider", "OsKeyStoreProvider", "RecoveryPassphraseProvider", "Anchor", "Tpm2Anchor",
-    "provider_for", "require_outside",
+    "provider_for", "require_outside", "is_bound_to_machine",
 ]  # fmt: skip
 
 
@@ -43,3 +43,8 @@ def require_outside(root: str, provider: KeyProvider) -> None:
         raise MisuseError(
             f"the key file lies inside the store's root {root}; nothing was done. Keep it elsewhere.", reason="key_inside_root"
         )
+
+
+def is_bound_to_machine(provider: KeyProvider) -> bool:
+    """Whether the key is nowhere but in this machine, so that whatever was sealed to it is lost with the machine."""
+    return isinstance(provider, Tpm2Provider) or (isinstance(provider, KernelKeyringProvider) and provider.is_ephemeral)

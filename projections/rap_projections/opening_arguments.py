@@ -40,8 +40,9 @@ def require_opening(**arguments: Any) -> None:
                 require_able(name, value, *_DOORS[name])
         elif name == "recovery":
             _require_secret(name, value)
-        elif name == "keys":
-            require_able(name, value, "kind", "key_encryption_key")
+        elif name in {"keys", "survivor_keys"}:
+            if name == "keys" or value is not None:
+                require_able(name, value, "kind", "key_encryption_key")
         else:
             assert name == "randomness", name
             require_callable(name, value)

@@ -44,7 +44,8 @@ from rap_projections.policy import Policy
 from rap_projections.refusals import WrongFingerprint
 from rap_projections.release import Release
 from rap_projections.restored_state import RestoredDocuments, RestoredIdentity, restore_trust
-from rap_projections.store_folders import Randomness, StoreFolders, begin_restore, cluster_setup, end_restore, make_store
+from rap_projections.store_folders import Randomness, StoreFolders, cluster_setup
+from rap_projections.store_making import begin_restore, end_restore, make_store
 from rap_projections.store_root import open_root, take_lock
 from rap_projections.trust_in_force import TrustInForce
 from rap_projections.verified import VerifiedBundle
@@ -95,13 +96,33 @@ def open_backup(file: BackupFile, keys: KeyProvider, recovery: SecretBytes | Non
 
 
 def surviving_floors(filesystem: FileSystem, root: str, setup: Setup) -> dict[str, KnownFloors]:
-    """The floors that the witnesses of an old store still know, by cluster, for whoever holds its key; what cannot be read is left out."""
+    """The floors that the witnesses of an old store still know, by cluster; what is damaged is left out.
+
+    Raises `KeyUnavailable` where another key is needed: whoever names a survivor is not to lose its floors in silence.
+    """
     found: dict[str, KnownFloors] = {}
     with filesystem.open_root(root) as opened, opened.directory(CLUSTERS) as clusters:
         for name in clusters.names():
-            with suppress(StateStoreError, OSError), clusters.directory(name) as folder:
-                found[name] = _witnessed(folder, name, setup)
+            try:
+                with clusters.directory(name) as folder:
+                    found[name] = _witnessed(folder, name, setup)
+            except KeyUnavailable as error:
+                raise KeyUnavailable(
+                    f"what survives of cluster {name} does not open with this key, and its floors would not be kept; nothing was restored. "
+                    "Give the old store's own key for it (survivor_keys), or restore without the survivor.",
+                    cluster=name,
+                    reason=error.reason,
+                ) from error
+            except (StateStoreError, OSError):
+                continue
     return found
+
+
+class Survivor(NamedTuple):
+    """What is left of the old store, and who opens it."""
+
+    root: str
+    keys: KeyProvider
 
 
 class Target(NamedTuple):
@@ -121,7 +142,7 @@ class Target(NamedTuple):
 
 
 def restore_store(
-    target: Target, path: str, *, recovery: SecretBytes | None, expect: str | None, survivor: str | None
+    target: Target, path: str, *, recovery: SecretBytes | None, expect: str | None, survivor: Survivor | None
 ) -> tuple[Sequence[LeftCluster], bytes]:
     """Make the store in `target`, whole or not at all; returns the clusters that were left and the SHA-256 of the backup.
 
@@ -131,8 +152,8 @@ def restore_store(
     content = open_backup(file, target.keys, recovery)
     floors: dict[str, KnownFloors] = {}
     if survivor is not None:
-        setup = cluster_setup(target.keys, target.randomness, target.policy, target.release)
-        floors = surviving_floors(target.filesystem, survivor, setup)
+        setup = cluster_setup(survivor.keys, target.randomness, target.policy, target.release)
+        floors = surviving_floors(target.filesystem, survivor.root, setup)
     opened = open_root(target.filesystem, target.root, create=True)
     lock = take_lock(opened, target.machine.clock, 0)
     try:

@@ -25,12 +25,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from rap_journal.clock import Clock, SystemClock
-from rap_journal.errors import MisuseError, NoSpace, NoSuchStore, StateStoreError
-from rap_journal.filesystem import Directory, FileSystem, Lock
-from rap_journal.format_levels import require_known
+from rap_journal.errors import MisuseError, NoSpace, StateStoreError
+from rap_journal.filesystem import FileSystem, Lock
 from rap_journal.layout import AGENT as AGENT_FOLDER
-from rap_journal.layout import MARKER, RESTORING
-from rap_journal.markers import read_marker
 from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.sealing import SecretBytes
 from rap_journal.values import ClusterId
@@ -43,25 +40,18 @@ from rap_projections.cluster import ClusterState
 from rap_projections.format_commit import commit_format
 from rap_projections.housekeeper import Housekeeping, Ticking
 from rap_projections.journaled_state import Machine
-from rap_projections.keys import Anchor, ProvisioningKeyProvider, require_outside
+from rap_projections.keys import Anchor, KeyProvider, ProvisioningKeyProvider, require_outside
 from rap_projections.memberships import Memberships
 from rap_projections.opening_arguments import require_opening
 from rap_projections.policy import Policy
 from rap_projections.receipts import Receipt
 from rap_projections.release import RELEASE, Release
-from rap_projections.restoring import Target, restore_store
+from rap_projections.restoring import Survivor, Target, restore_store
 from rap_projections.store_backups import backup_maker, note_restored, sound_sources
-from rap_projections.store_folders import (
-    Randomness,
-    StoreFolders,
-    end_restore,
-    make_store,
-    require_clusters,
-    require_safe,
-    require_unused,
-)
+from rap_projections.store_folders import Randomness, StoreFolders
 from rap_projections.store_keys import Keyed, StoreKeys
-from rap_projections.store_root import held_root, no_store
+from rap_projections.store_making import ready_root
+from rap_projections.store_root import held_root
 from rap_projections.version import __version__
 
 
@@ -123,14 +113,7 @@ class NodeStore:
         require_outside(path, keys)
         the_filesystem, the_clock = filesystem or OsFileSystem(), clock or SystemClock()
         with held_root(the_filesystem, path, the_clock, wait_s=wait_s, create=create) as (opened, lock):
-            if opened.status(MARKER) is None:
-                _require_may_be_made(opened, path, create=create)
-                make_store(opened, keys, the_clock, randomness, release)
-            end_restore(opened)
-            marker = read_marker(opened).marker
-            require_known(marker.format_level, release.levels, MARKER)
-            require_clusters(opened, path)
-            require_safe(opened)
+            marker = ready_root(opened, path, keys, the_clock, randomness, release, create=create)
             folders = StoreFolders(opened, marker.store_id, keys, policy or Policy(), the_clock, randomness, release)
             store = cls(folders, lock, path, the_filesystem, anchor, background=background)
             store._start()
@@ -238,6 +221,7 @@ class NodeStore:
         recovery: bytes | None = None,
         expect: str | None = None,
         survivor: str | PurePath | None = None,
+        survivor_keys: KeyProvider | None = None,
         policy: Policy | None = None,
         anchor: Anchor | None = None,
         clock: Clock | None = None,
@@ -257,7 +241,8 @@ class NodeStore:
             recovery: X25519 private key, 32 bytes, of the recipient; None where `keys` opens it, as it was made without a recipient.
             expect: backup fingerprint of the store that made it, or SHA-256 of the file, from out of band; not needed where `keys` holds
                 that store's key-encryption key.
-            survivor: root of the old store, if anything is left of it: floors that its witnesses know are kept, where `keys` opens them.
+            survivor: root of the old store, if anything is left of it: floors that its witnesses know are kept.
+            survivor_keys: who opens the old store; None for `keys`.
             policy, anchor, clock, filesystem, randomness, background, release: as `open` takes them.
 
         Killed anywhere, it can be called again. Raises `MisuseError` for a root that holds anything, `WrongFingerprint`, `DamageError`,
@@ -266,15 +251,15 @@ class NodeStore:
         secret = SecretBytes(recovery) if recovery is not None else None
         del recovery  # Whatever shows local variables of frames that fail shows no key.
         require_opening(
-            path=path, root=root, keys=keys, recovery=secret, expect=expect, survivor=survivor, policy=policy, clock=clock,
-            filesystem=filesystem, randomness=randomness, background=background, anchor=anchor,
+            path=path, root=root, keys=keys, recovery=secret, expect=expect, survivor=survivor, survivor_keys=survivor_keys,
+            policy=policy, clock=clock, filesystem=filesystem, randomness=randomness, background=background, anchor=anchor,
         )  # fmt: skip
         the_filesystem, the_clock = filesystem or OsFileSystem(), clock or SystemClock()
         require_outside(str(root), keys)
         machine = Machine(the_clock, _nothing, _nothing, __version__)
         target = Target(the_filesystem, str(root), keys, policy or Policy(), machine, randomness, release)
-        survivor_path = str(survivor) if survivor is not None else None
-        left, sha256 = restore_store(target, str(path), recovery=secret, expect=expect, survivor=survivor_path)
+        old = Survivor(str(survivor), survivor_keys or keys) if survivor is not None else None
+        left, sha256 = restore_store(target, str(path), recovery=secret, expect=expect, survivor=old)
         store = cls.open(
             root, keys=keys, policy=policy, anchor=anchor, clock=clock, filesystem=filesystem, randomness=randomness,
             background=background, release=release,
@@ -299,6 +284,7 @@ class NodeStore:
             "anchor": self._anchoring.report(),
             "format_level": {"written": self._folders.level(), "known": self._folders.release.levels.known},
             "protection": self._keys.protection,
+            "lacking": {name: [kind.name.lower() for kind in kinds] for name, kinds in self._keys.lacking().items()},
             "clusters": {cluster.id: cluster.status() for cluster in self.clusters()},
             "unopened": {name: error_word(error) for name, error in sorted(self.unopened.items())},
         }
@@ -379,20 +365,3 @@ def _attempt(step: Callable[[], object]) -> StateStoreError | OSError | None:
     except (StateStoreError, OSError) as error:
         return error
     return None
-
-
-def _require_may_be_made(opened: Directory, path: str, *, create: bool) -> None:
-    """Raise what keeps a store from being made in a folder without a marker."""
-    if opened.status(RESTORING) is not None:
-        raise _half_restored(path)
-    require_unused(opened, path)
-    if not create:
-        raise no_store(path)
-
-
-def _half_restored(path: str) -> NoSuchStore:
-    return NoSuchStore(
-        f"a restore into {path} was cut short, so that there is no store yet; nothing was made. Restore the backup again.",
-        file=path,
-        reason="half_restored",
-    )

@@ -162,7 +162,8 @@ class StoreKeys:
 
         Each has a slot of the provider that the store is open with, and of `others`; `lacking` names those that are missing then.
         What was sealed before stays readable, by whoever could read it: an older key file goes by itself once nothing names it.
-        Do this after `remove_slot`. A crash in between leaves some journals with a new key and some without; each is whole.
+        Do this after `remove_slot`. Backups are signed by another key from then on: note the new `backup_fingerprint`. A crash in between
+        leaves some journals with a new key and some without; each is whole.
 
         Raises like `add_slot`, and what a journal that is closed or open for reading only raises: for the first journal that could not
         be changed, after all others were.

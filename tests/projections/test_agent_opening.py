@@ -4,14 +4,18 @@ from collections.abc import Callable
 
 import pytest
 
+from rap_journal.errors import KeyUnavailable
 from rap_journal.layout import AGENT_DAMAGED
 from rap_journal.testing import MemoryFileSystem
 from rap_journal.trees import remove_tree
+from rap_projections.testing import Fabric, MemoryKeyProvider
+from tests.projections.key_kit import Other, keys_of
 from tests.projections.store_kit import (
     CLUSTER,
     Ready,
     crashed_at_every_operation,
     destroy,
+    files,
     flip_bit,
     folder,
     furnished,
@@ -85,3 +89,56 @@ def test_an_agent_can_be_started_and_stopped_on_a_full_disk_again_and_again() ->
         filesystem.capacity_bytes = filesystem.used_bytes
     filesystem.capacity_bytes = None
     assert it.kit.open().agent.flag("space-again", on=True).durable
+
+
+def told(it: Ready) -> list[str]:
+    return [diagnostic.code for diagnostic in it.kit.store.agent.view().diagnostics]
+
+
+def test_the_agents_folder_of_another_store_is_not_taken_for_ones_own() -> None:
+    """Mutation: without comparing the store's id, the other one's installation, floors and anchor were taken over in silence."""
+    it, other = furnished(), ready(seed=1)
+    install_id = it.kit.store.agent.view().install_id
+    other.kit.store.leave(CLUSTER, reason="moved")
+    other.kit.join(Fabric("elsewhere"))
+    theirs, filesystem = stopped(other), stopped(it)
+    for path in names(theirs, "agent/"):
+        write_file(filesystem, path, files(theirs)[path])
+    store = it.kit.open()
+    assert (store.unopened, store.agent.view().install_id, store.agent.view().joined()) == ({}, install_id, (CLUSTER,))
+    assert told(it) == ["agent-journal-lost"]
+
+
+def test_who_has_a_way_into_the_clusters_gets_in_though_the_agents_journal_lacks_it() -> None:
+    """Mutation: an agent's journal begun anew under one key shut out every other key, the recovery passphrase included, from all clusters."""
+    it = furnished()
+    keys_of(it).add_slot(Other())
+    before = it.cluster.digest()
+    filesystem = stopped(it)
+    remove_tree(folder(filesystem, ""), "agent")
+    store = it.kit.open()
+    assert store.report()["lacking"] == {"agent": ["tpm2"]}
+    stopped(it)
+    it.kit.keys = Other()
+    store = it.kit.open()
+    assert (store.unopened, store.cluster(CLUSTER).digest()) == ({}, before)
+    assert (told(it), store.report()["lacking"]) == (["agent-journal-lost"], {"agent": ["memory"]})
+    keys_of(it).add_slot(MemoryKeyProvider())
+    assert store.report()["lacking"] == {}
+    stopped(it)
+    it.kit.keys = MemoryKeyProvider()
+    assert it.kit.open().agent.view().diagnostics[-1].code == "key-slot-added"
+
+
+def test_a_key_that_opens_no_cluster_either_puts_nothing_aside() -> None:
+    it = furnished()
+    filesystem = stopped(it)
+    before = files(filesystem)
+    for keys, reason in ((MemoryKeyProvider(b"?" * 32), "wrong_key"), (Other(), "no_slot")):
+        it.kit.keys = keys
+        with pytest.raises(KeyUnavailable) as caught:
+            it.kit.open()
+        assert caught.value.reason == reason
+    assert {path: data for path, data in files(it.kit.filesystem).items() if path != "LOCK"} == {
+        path: data for path, data in before.items() if path != "LOCK"
+    }

@@ -10,6 +10,7 @@ from rap_journal.errors import DamageError, MisuseError
 from rap_journal.sealing import Purpose
 from rap_journal.testing import SimulatedCrash
 from rap_projections.event_kinds import IDENTITY
+from rap_projections.keys import KernelKeyringProvider, ProvisioningKeyProvider, RecoveryPassphraseProvider, Tpm2Provider
 from rap_projections.policy import HIGH_RISK_OPERATIONS, Policy
 from tests.projections.restore_kit import BACKUP, enrolled, restore
 from tests.projections.store_kit import CLUSTER, Ready, furnished, ready
@@ -74,6 +75,40 @@ def test_a_file_that_is_there_is_never_written_over() -> None:
     with pytest.raises(MisuseError) as caught:
         it.kit.store.backup(BACKUP)
     assert caught.value.reason == "exists"
+
+
+class Bound(Tpm2Provider):
+    """A TPM's provider whose key is at hand."""
+
+    def key_encryption_key(self) -> bytes:
+        return bytes(range(32))
+
+
+class Passing(KernelKeyringProvider):
+    """The keyring's provider whose key is at hand."""
+
+    def key_encryption_key(self) -> bytes:
+        return bytes(range(32))
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        (Bound("/blob"), "never leaves this machine"),
+        (Passing("rap", ephemeral=True), "never leaves this machine"),
+        (RecoveryPassphraseProvider(lambda: b"words"), "open by a passphrase"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_backup_is_not_sealed_to_a_key_that_could_not_restore_it_elsewhere(keys: ProvisioningKeyProvider, says: str) -> None:
+    """Mutation: sealed to the TPM's key, the backup is lost with the machine, which is the day it was made for."""
+    it = enrolled()
+    it.kit.store._folders = it.kit.store._folders._replace(keys=keys)
+    with pytest.raises(MisuseError, match=says) as caught:
+        it.kit.store.backup(BACKUP)
+    assert caught.value.reason == "recipient"
+    with pytest.raises(FileNotFoundError):
+        it.kit.filesystem.read_file(BACKUP, 1)
 
 
 def test_where_nothing_is_sound_nothing_is_written() -> None:

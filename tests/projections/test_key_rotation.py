@@ -10,6 +10,7 @@ from rap_projections.store_verification import SHAPES
 from rap_projections.testing import Fabric, MemoryKeyProvider
 from rap_projections.testing.memory_store import ROOT
 from tests.projections.key_kit import KEYS, Other, Words, keys_of, reopened_by, with_two
+from tests.projections.restore_kit import BACKUP, restore
 from tests.projections.store_kit import CLUSTER, Ready, crashed_at_every_operation, files, ready, write_file
 
 
@@ -44,6 +45,14 @@ def test_new_data_keys_are_made_in_every_journal_with_a_slot_of_each_provider_th
     with pytest.raises(KeyUnavailable) as caught:
         it.kit.open()
     assert caught.value.reason == "no_slot"
+
+
+def test_backups_are_signed_by_another_key_after_a_rotation_and_the_old_ones_still_restore(it: Ready) -> None:
+    it.kit.store.backup(BACKUP)
+    before = it.kit.store.report()["backup_fingerprint"]
+    keys_of(it).rotate_data_keys()
+    assert it.kit.store.report()["backup_fingerprint"] != before
+    assert restore(it, expect=before).cluster(CLUSTER).id == CLUSTER
 
 
 def test_key_files_from_before_a_slot_was_removed_open_nothing_once_the_data_keys_are_new(it: Ready) -> None:

@@ -190,6 +190,21 @@ def test_what_survives_of_the_old_root_raises_the_floors() -> None:
     assert cluster.restore_request().minimum_bundle_version == 2
 
 
+def test_a_survivor_that_another_key_opens_is_not_passed_over() -> None:
+    """Mutation: under a new key the old root's floors were not kept, and nothing said so."""
+    it = furnished()
+    it.kit.store.backup(BACKUP, recipient=RECIPIENT)
+    it.cluster.trust.update(it.fabric.next_bundle())
+    fingerprint = it.kit.store.report()["backup_fingerprint"]
+    it.kit.store.close()
+    options = {"keys": other_keys(), "recovery": RECOVERY, "expect": fingerprint, "survivor": ROOT}
+    with pytest.raises(KeyUnavailable, match="its floors would not be kept; nothing was restored") as caught:
+        restore(it, **options)
+    assert (caught.value.cluster, caught.value.reason) == (CLUSTER, "wrong_key")
+    store = restore(it, **options, survivor_keys=it.kit.keys)
+    assert store.cluster(CLUSTER).restore_request().minimum_bundle_version == 2
+
+
 def test_a_survivor_that_cannot_be_read_hinders_nothing() -> None:
     it = furnished()
     it.kit.store.backup(BACKUP)

@@ -70,7 +70,8 @@ def _restoring(it: Ready) -> dict[str, Any]:
     it.kit.store.backup("/backup")
     doors = {"clock": it.kit.clock, "filesystem": it.kit.filesystem, "randomness": it.kit._randomness}
     return {
-        "path": "/backup", "root": "/new", "keys": it.kit.keys, "recovery": None, "expect": None, "survivor": None, "policy": Policy(),
+        "path": "/backup", "root": "/new", "keys": it.kit.keys, "recovery": None, "expect": None, "survivor": None, "survivor_keys": None,
+        "policy": Policy(),
         "background": False, **doors,
     }  # fmt: skip
 

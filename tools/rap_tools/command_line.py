@@ -267,6 +267,7 @@ def _add_restore(parser: argparse.ArgumentParser) -> None:
         help="backup fingerprint of the store, or SHA-256 of FILE; not needed with that store's key file",
     )
     parser.add_argument("--survivor", metavar="ROOT", help="what is left of the old store: floors that it knows are kept")
+    parser.add_argument("--survivor-key-file", metavar="FILE", help="its key file, where the new store has another one")
 
 
 def _count(text: str) -> int:

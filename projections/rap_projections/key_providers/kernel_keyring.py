@@ -62,6 +62,11 @@ class KernelKeyringProvider:
         self._keyring = keyring
         self._ephemeral = ephemeral
 
+    @property
+    def is_ephemeral(self) -> bool:
+        """Whether the key may be made here and lost at the next reboot."""
+        return self._ephemeral
+
     def __repr__(self) -> str:
         return f"KernelKeyringProvider({self._description!r}, {self._keyring!r}{', ephemeral=True' if self._ephemeral else ''})"
 

@@ -39,16 +39,20 @@ def test_it_is_taken_beside_a_live_agent_and_is_the_same_store_s(tmp_path: Path)
 @pytest.mark.parametrize(
     "arguments",
     [(), ("-O", "{root}/b"), ("-O", "{there}"), ("-O", "{new}", "--recipient", "xy"), ("-O", "{new}", "--recipient", "00" * 32),
-     ("-O", "{new}", "--recipient", "00" * 32, "--new-recovery-key", "{key}"), ("-O", "{new}", "--new-recovery-key", "{there}")],
-    ids=["no file", "inside the store", "taken", "no hex", "a weak key", "two", "a key that is there"],
+     ("-O", "{new}", "--recipient", "00" * 32, "--new-recovery-key", "{key}"), ("-O", "{new}", "--new-recovery-key", "{there}"),
+     ("-O", "{new}", "--new-recovery-key", "{root}/key"), ("-O", "{there}", "--new-recovery-key", "{key}")],
+    ids=["no file", "inside the store", "taken", "no hex", "a weak key", "two", "a key that is there", "a key inside the store",
+         "a new key for a file that is taken"],
 )  # fmt: skip
 def test_a_call_that_cannot_be_right_writes_nothing(lab: Disk, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Mutation: the private recovery key was written into the store itself, and stayed behind where no backup was made."""
     there = tmp_path / "there"
     there.write_bytes(b"mine")
     places = {"root": lab.root, "there": there, "new": tmp_path / "new", "key": tmp_path / "key"}
     result = lab.rap_state("backup", *[argument.format(**places) for argument in arguments])
     assert (result.code, result.out) == (2, "")
     assert there.read_bytes() == b"mine" and not (tmp_path / "new").exists() and not (tmp_path / "key").exists()
+    assert not (lab.root / "key").exists() and not (lab.root / "b").exists()
 
 
 def test_the_next_command_of_a_store_without_a_key_file_can_be_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

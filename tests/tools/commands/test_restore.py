@@ -34,6 +34,15 @@ def test_the_same_key_file_needs_neither(lab: Disk, tmp_path: Path) -> None:
     assert (result.code, result.json()["clusters"]) == (0, ["lab"])
 
 
+def test_a_survivor_under_another_key_is_read_with_its_own_key_file_or_the_restore_is_refused(lab: Disk, tmp_path: Path) -> None:
+    fingerprint = backed_up(lab, tmp_path)
+    arguments = ["restore", str(tmp_path / "b"), "-D", str(tmp_path / "new"), "--key-file", str(tmp_path / "new.key")]
+    arguments += ["--recovery-key", str(tmp_path / "r.key"), "--expect", fingerprint, "--survivor", str(lab.root)]
+    refused = rap_state(*arguments)
+    assert (refused.code, "its floors would not be kept" in refused.err) == (11, True)
+    assert rap_state(*arguments, "--survivor-key-file", str(lab.key_file)).code == 0
+
+
 def test_exit_codes_tell_what_is_wrong(lab: Disk, tmp_path: Path) -> None:
     fingerprint = backed_up(lab, tmp_path)
     data = (tmp_path / "b").read_bytes()

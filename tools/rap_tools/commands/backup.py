@@ -16,6 +16,8 @@ Example::
 
 import secrets
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +50,8 @@ def run(session: Session) -> int:
         sources, left_out = _sources(store)
         clusters = read_agent(store.agent_reader()).clusters
         left = [LeftCluster(name, it.floors) for name, it in sorted(clusters.items()) if it.left_us is not None]
-        receipt = take_backup(
-            str(path), sources, left, maker, recipient=_recipient(session), private_keys=False, left_out=left_out
-        )
+        with _recipient(session) as recipient:
+            receipt = take_backup(str(path), sources, left, maker, recipient=recipient, private_keys=False, left_out=left_out)
     _tell(session, receipt, keys)
     return ExitCode.FAIL_CLOSED if receipt.left_out else ExitCode.DONE
 
@@ -59,11 +60,13 @@ def _target(session: Session) -> Path:
     given = getattr(session.options, "out_file", None)
     if not given:
         raise MisuseError("where to? Nothing was written. Give -O FILE.", reason="no_file")
+    return _outside(session, given, "Keep backups elsewhere.")
+
+
+def _outside(session: Session, given: str, advice: str) -> Path:
     path, root = Path(given).absolute(), Path(session.root()).resolve()
     if path.resolve().is_relative_to(root):
-        raise MisuseError(
-            f"{path} lies inside the store; nothing was written. Keep backups elsewhere.", reason="output_inside_store"
-        )
+        raise MisuseError(f"{path} lies inside the store; nothing was written. {advice}", reason="output_inside_store")
     return path
 
 
@@ -78,22 +81,31 @@ def _sources(store: StoreReading) -> tuple[list[HistorySource], dict[str, str]]:
     return sources, left_out
 
 
-def _recipient(session: Session) -> bytes | None:
-    """Whom it is sealed to; None for whoever holds the store's key-encryption key."""
+@contextmanager
+def _recipient(session: Session) -> Iterator[bytes | None]:
+    """Whom it is sealed to; None for whoever holds the store's key-encryption key. A new key goes again where nothing was sealed to it."""
     named, new_key = session.options.recipient, session.options.new_recovery_key
     if named and new_key:
         raise MisuseError("--recipient and --new-recovery-key exclude each other; nothing was written.", reason="two_recipients")
-    if new_key:
-        key = secrets.token_bytes(KEY_BYTES)
-        try:
-            write_private_file(str(Path(new_key).absolute()), key)
-        except FileExistsError as error:
-            raise MisuseError(
-                f"there is a file {new_key} already; nothing was written.", file=new_key, reason="exists"
-            ) from error
-        return public_recovery_key(key)
+    if not new_key:
+        yield _named(named)
+        return
+    path = _outside(session, new_key, "Keep the recovery key elsewhere.")
+    key = secrets.token_bytes(KEY_BYTES)
     try:
-        return bytes.fromhex(named) if named else None
+        write_private_file(str(path), key)
+    except FileExistsError as error:
+        raise MisuseError(f"there is a file {new_key} already; nothing was written.", file=new_key, reason="exists") from error
+    try:
+        yield public_recovery_key(key)
+    except BaseException:
+        path.unlink()
+        raise
+
+
+def _named(recipient: str | None) -> bytes | None:
+    try:
+        return bytes.fromhex(recipient) if recipient else None
     except ValueError as error:
         raise MisuseError("--recipient is 64 hexadecimal digits; nothing was written.", reason="recipient") from error
 

@@ -39,9 +39,10 @@ def run(session: Session) -> int:
             reason="absent",
         )
     recovery = FileKeyProvider(Path(options.recovery_key).absolute()).key_encryption_key() if options.recovery_key else None
+    survivor_keys = FileKeyProvider(Path(options.survivor_key_file).absolute()) if options.survivor_key_file else None
     store = NodeStore.restore(
         Path(options.file).absolute(), root, keys=keys, recovery=recovery, expect=options.expect,
-        survivor=Path(options.survivor).absolute() if options.survivor else None, background=False,
+        survivor=Path(options.survivor).absolute() if options.survivor else None, survivor_keys=survivor_keys, background=False,
     )  # fmt: skip
     with store:
         clusters = [cluster.id for cluster in store.clusters()]
