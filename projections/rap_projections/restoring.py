@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from rap_journal.backup_files import NO_VOUCHER, BackupFile, decode_backup, unseal_backup, voucher_for
 from rap_journal.backup_files import recovery_key_of as own_recovery_key
-from rap_journal.errors import DamageError, KeyUnavailable, MisuseError, StateStoreError
+from rap_journal.errors import DamageError, KeyUnavailable, MisuseError, NoSuchStore, StateStoreError
 from rap_journal.filesystem import Directory, FileSystem
 from rap_journal.key_files import KeyProvider
 from rap_journal.key_generations import open_key_ring
@@ -98,10 +98,10 @@ def open_backup(file: BackupFile, keys: KeyProvider, recovery: SecretBytes | Non
 def surviving_floors(filesystem: FileSystem, root: str, setup: Setup) -> dict[str, KnownFloors]:
     """The floors that the witnesses of an old store still know, by cluster; what is damaged is left out.
 
-    Raises `KeyUnavailable` where another key is needed: whoever names a survivor is not to lose its floors in silence.
+    Raises `NoSuchStore` and, where another key is needed, `KeyUnavailable`: whoever names a survivor is not to lose its floors in silence.
     """
     found: dict[str, KnownFloors] = {}
-    with filesystem.open_root(root) as opened, opened.directory(CLUSTERS) as clusters:
+    with _survivor(filesystem, root) as clusters:
         for name in clusters.names():
             try:
                 with clusters.directory(name) as folder:
@@ -116,6 +116,19 @@ def surviving_floors(filesystem: FileSystem, root: str, setup: Setup) -> dict[st
             except (StateStoreError, OSError):
                 continue
     return found
+
+
+def _survivor(filesystem: FileSystem, root: str) -> Directory:
+    """The clusters of an old store."""
+    try:
+        with filesystem.open_root(root) as opened:
+            return opened.directory(CLUSTERS)
+    except FileNotFoundError as error:
+        raise NoSuchStore(
+            f"nothing of a store is left in {root}; nothing was restored. Name the old store's root, or restore without a survivor.",
+            file=root,
+            reason="no_survivor",
+        ) from error
 
 
 class Survivor(NamedTuple):
