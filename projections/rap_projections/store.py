@@ -51,7 +51,7 @@ from rap_projections.store_backups import backup_maker, note_restored, sound_sou
 from rap_projections.store_folders import Randomness, StoreFolders
 from rap_projections.store_keys import Keyed, StoreKeys
 from rap_projections.store_making import ready_root
-from rap_projections.store_root import held_root
+from rap_projections.store_root import held_root, require_outside_stores
 from rap_projections.version import __version__
 
 
@@ -199,6 +199,7 @@ class NodeStore:
         or a path that cannot be used, `DamageError` where no cluster is sound, `KeyUnavailable`, `KeyLost`, `OSError`.
         """
         require_opening(path=path, recipient=recipient, private_keys=private_keys)
+        require_outside_stores(self._filesystem, str(path))
         with self._changing, ExitStack() as held:
             self._require_open()
             left_out = {name: error_word(error) for name, error in self.unopened.items()}

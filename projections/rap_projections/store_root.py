@@ -2,6 +2,7 @@
 
 Rules this file keeps:
 
+- No store is made inside another one.
 - A store that could not be made leaves no folder behind that was not there before; one that was there stays.
 
 Example::
@@ -14,12 +15,13 @@ import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import PurePath
 
 from rap_journal.clock import Clock
-from rap_journal.errors import NoSuchStore, StateStoreError, StoreBusy
+from rap_journal.errors import MisuseError, NoSuchStore, StateStoreError, StoreBusy
 from rap_journal.filesystem import Directory, FileSystem, Lock
 from rap_journal.layout import AGENT, CLUSTERS, LOCK, MARKER, TEMPORARY, lock_holder_text
-from rap_journal.os_surroundings import process_id
+from rap_journal.os_surroundings import process_id, real_path
 from rap_journal.space import no_space_means
 from rap_journal.trees import remove_tree
 
@@ -28,7 +30,9 @@ LOCK_RETRY_S = 0.05
 
 
 def open_root(filesystem: FileSystem, path: str, *, create: bool) -> Directory:
-    """Open the folder `path`; with `create`, make it. Raises `NoSuchStore`, `UnsafeFile`, `OSError`."""
+    """Open the folder `path`; with `create`, make it. Raises `NoSuchStore`, `MisuseError`, `UnsafeFile`, `OSError`."""
+    if create:
+        require_outside_stores(filesystem, path)
     try:
         return filesystem.open_root(path, create=create)
     except FileNotFoundError as error:
@@ -39,6 +43,19 @@ def open_root(filesystem: FileSystem, path: str, *, create: bool) -> Directory:
                 reason="no_parent",
             ) from error
         raise no_store(path) from error
+
+
+def require_outside_stores(filesystem: FileSystem, path: str) -> None:
+    """Raise `MisuseError` where `path` lies inside a store: what is not the store's own goes with it when it is removed or moved."""
+    for above in PurePath(real_path(path)).parents:
+        with suppress(StateStoreError, OSError), filesystem.open_root(str(above)) as folder:
+            if folder.status(MARKER) is not None:
+                break
+    else:
+        return
+    raise MisuseError(
+        f"{path} lies inside the store in {above}; nothing was made. Use a place outside of it.", reason="inside_store"
+    )
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rap_journal.errors import KeyUnavailable, NoSuchStore, StoreBusy
+from rap_journal.errors import KeyUnavailable, MisuseError, NoSuchStore, StoreBusy
 from rap_journal.layout import LOCK, MARKER
 from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.testing import ManualClock, MemoryFileSystem
@@ -20,6 +20,18 @@ def test_a_folder_that_is_not_there_is_no_store_and_can_be_made() -> None:
         open_root(filesystem, "/node", create=False)
     assert (caught.value.reason, caught.value.file) == ("no_store", "/node")
     assert open_root(filesystem, "/node", create=True).names() == []
+
+
+@pytest.mark.parametrize("place", ["inner", "clusters/inner", "agent/a"])
+def test_no_store_is_made_inside_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """Mutation: a store could be made among another one's clusters."""
+    NodeStore.open(tmp_path / "store", keys=MemoryKeyProvider(), create=True, background=False).close()
+    (tmp_path / "link").symlink_to(tmp_path / "store")
+    monkeypatch.chdir(tmp_path / "store")
+    for path in (tmp_path / "store" / place, tmp_path / "link" / place, Path(place)):
+        with pytest.raises(MisuseError, match="lies inside the store in ") as caught:
+            NodeStore.open(path, keys=MemoryKeyProvider(), create=True, background=False)
+        assert caught.value.reason == "inside_store" and not path.exists()
 
 
 def test_the_lock_names_its_holder_and_a_second_writer_is_refused() -> None:
