@@ -158,6 +158,10 @@ class FileSystem(Protocol):
         """Open the directory `path` as a root; with `create`, make it (its parent must exist). FileNotFoundError otherwise."""
         ...
 
+    def remove_root(self, path: str) -> None:
+        """Remove the empty directory `path`: what `open_root` made, where nothing came of it. Raises OSError."""
+        ...
+
     def write_file(self, path: str, data: bytes) -> None:
         """Make the file `path`, outside any root and in whosever folder, with this content: 0600 from its first byte, whole, and durable.
 

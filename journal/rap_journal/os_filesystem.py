@@ -260,6 +260,10 @@ class OsFileSystem:
         check_or_close(fd, path, self._owner_uid)
         return OsDirectory(fd, "", self._owner_uid)
 
+    def remove_root(self, path: str) -> None:
+        """Remove the empty directory `path`. Raises `OSError`, as for a directory that is not empty."""
+        os.rmdir(path)
+
     def write_file(self, path: str, data: bytes) -> None:
         """Make the file `path` (0600), whole and durable. Raises `FileExistsError` when the name is taken, `OSError`."""
         name = os.path.basename(path)

@@ -39,7 +39,8 @@ from rap_projections.opening_arguments import require_opening
 from rap_projections.policy import Policy
 from rap_projections.refusals import NoSuchCluster
 from rap_projections.release import RELEASE, Release
-from rap_projections.store_folders import cluster_setup, require_unused
+from rap_projections.store_folders import cluster_setup
+from rap_projections.store_making import require_unused
 
 
 class LedgerEntry(NamedTuple):

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from rap_journal.backup_files import NO_VOUCHER, BackupFile, decode_backup, unseal_backup, voucher_for
 from rap_journal.backup_files import recovery_key_of as own_recovery_key
-from rap_journal.errors import DamageError, KeyUnavailable, MisuseError, StateStoreError
+from rap_journal.errors import DamageError, KeyUnavailable, MisuseError, NoSuchStore, StateStoreError
 from rap_journal.filesystem import Directory, FileSystem
 from rap_journal.key_files import KeyProvider
 from rap_journal.key_generations import open_key_ring
@@ -44,7 +44,8 @@ from rap_projections.policy import Policy
 from rap_projections.refusals import WrongFingerprint
 from rap_projections.release import Release
 from rap_projections.restored_state import RestoredDocuments, RestoredIdentity, restore_trust
-from rap_projections.store_folders import Randomness, StoreFolders, begin_restore, cluster_setup, end_restore, make_store
+from rap_projections.store_folders import Randomness, StoreFolders, cluster_setup
+from rap_projections.store_making import begin_restore, end_restore, make_store
 from rap_projections.store_root import open_root, take_lock
 from rap_projections.trust_in_force import TrustInForce
 from rap_projections.verified import VerifiedBundle
@@ -97,10 +98,10 @@ def open_backup(file: BackupFile, keys: KeyProvider, recovery: SecretBytes | Non
 def surviving_floors(filesystem: FileSystem, root: str, setup: Setup) -> dict[str, KnownFloors]:
     """The floors that the witnesses of an old store still know, by cluster; what is damaged is left out.
 
-    Raises `KeyUnavailable` where another key is needed: whoever names a survivor is not to lose its floors in silence.
+    Raises `NoSuchStore` and, where another key is needed, `KeyUnavailable`: whoever names a survivor is not to lose its floors in silence.
     """
     found: dict[str, KnownFloors] = {}
-    with filesystem.open_root(root) as opened, opened.directory(CLUSTERS) as clusters:
+    with _survivor(filesystem, root) as clusters:
         for name in clusters.names():
             try:
                 with clusters.directory(name) as folder:
@@ -115,6 +116,19 @@ def surviving_floors(filesystem: FileSystem, root: str, setup: Setup) -> dict[st
             except (StateStoreError, OSError):
                 continue
     return found
+
+
+def _survivor(filesystem: FileSystem, root: str) -> Directory:
+    """The clusters of an old store."""
+    try:
+        with filesystem.open_root(root) as opened:
+            return opened.directory(CLUSTERS)
+    except FileNotFoundError as error:
+        raise NoSuchStore(
+            f"nothing of a store is left in {root}; nothing was restored. Name the old store's root, or restore without a survivor.",
+            file=root,
+            reason="no_survivor",
+        ) from error
 
 
 class Survivor(NamedTuple):

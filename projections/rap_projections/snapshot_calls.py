@@ -146,8 +146,9 @@ class Snapshots:
         cluster = self._context
         cluster.core.origin(context)
         with cluster.authority:
-            if verified.trust_version != cluster.require_trust().version:
-                # Another bundle came into force since; what it was verified under counts no longer.
+            trust = cluster.require_trust()
+            if trust.requires_head or verified.trust_version != trust.version:
+                # Another head or bundle came since, or the head's end; what it was verified under counts no longer (trust, 6).
                 verified = self.verify(verified.data, source=DEFAULT_SOURCE, scope=verified.snapshot.scope, **context)
             scope = verified.snapshot.scope
             active = cluster.state.view(SNAPSHOTS).scope(scope).active

@@ -25,12 +25,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from rap_journal.clock import Clock, SystemClock
-from rap_journal.errors import MisuseError, NoSpace, NoSuchStore, StateStoreError
-from rap_journal.filesystem import Directory, FileSystem, Lock
-from rap_journal.format_levels import require_known
+from rap_journal.errors import MisuseError, NoSpace, StateStoreError
+from rap_journal.filesystem import FileSystem, Lock
 from rap_journal.layout import AGENT as AGENT_FOLDER
-from rap_journal.layout import MARKER, RESTORING
-from rap_journal.markers import read_marker
 from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.sealing import SecretBytes
 from rap_journal.values import ClusterId
@@ -51,9 +48,10 @@ from rap_projections.receipts import Receipt
 from rap_projections.release import RELEASE, Release
 from rap_projections.restoring import Survivor, Target, restore_store
 from rap_projections.store_backups import backup_maker, note_restored, sound_sources
-from rap_projections.store_folders import Randomness, StoreFolders, end_restore, make_store, require_clusters, require_unused
+from rap_projections.store_folders import Randomness, StoreFolders
 from rap_projections.store_keys import Keyed, StoreKeys
-from rap_projections.store_root import no_store, open_root, take_lock
+from rap_projections.store_making import ready_root
+from rap_projections.store_root import held_root, require_outside_stores
 from rap_projections.version import __version__
 
 
@@ -114,23 +112,11 @@ class NodeStore:
         path = str(root)
         require_outside(path, keys)
         the_filesystem, the_clock = filesystem or OsFileSystem(), clock or SystemClock()
-        opened = open_root(the_filesystem, path, create=create)
-        lock = take_lock(opened, the_clock, wait_s)
-        try:
-            if opened.status(MARKER) is None:
-                _require_may_be_made(opened, path, create=create)
-                make_store(opened, keys, the_clock, randomness, release)
-            end_restore(opened)
-            marker = read_marker(opened).marker
-            require_known(marker.format_level, release.levels, MARKER)
-            require_clusters(opened, path)
+        with held_root(the_filesystem, path, the_clock, wait_s=wait_s, create=create) as (opened, lock):
+            marker = ready_root(opened, path, keys, the_clock, randomness, release, create=create)
             folders = StoreFolders(opened, marker.store_id, keys, policy or Policy(), the_clock, randomness, release)
             store = cls(folders, lock, path, the_filesystem, anchor, background=background)
             store._start()
-        except BaseException:
-            lock.release()
-            opened.close()
-            raise
         return store
 
     @property
@@ -213,6 +199,7 @@ class NodeStore:
         or a path that cannot be used, `DamageError` where no cluster is sound, `KeyUnavailable`, `KeyLost`, `OSError`.
         """
         require_opening(path=path, recipient=recipient, private_keys=private_keys)
+        require_outside_stores(self._filesystem, str(path))
         with self._changing, ExitStack() as held:
             self._require_open()
             left_out = {name: error_word(error) for name, error in self.unopened.items()}
@@ -379,20 +366,3 @@ def _attempt(step: Callable[[], object]) -> StateStoreError | OSError | None:
     except (StateStoreError, OSError) as error:
         return error
     return None
-
-
-def _require_may_be_made(opened: Directory, path: str, *, create: bool) -> None:
-    """Raise what keeps a store from being made in a folder without a marker."""
-    if opened.status(RESTORING) is not None:
-        raise _half_restored(path)
-    require_unused(opened, path)
-    if not create:
-        raise no_store(path)
-
-
-def _half_restored(path: str) -> NoSuchStore:
-    return NoSuchStore(
-        f"a restore into {path} was cut short, so that there is no store yet; nothing was made. Restore the backup again.",
-        file=path,
-        reason="half_restored",
-    )

@@ -1,8 +1,8 @@
-"""The folders of a store: making them whole, removing them, and telling whose they are.
+"""The folders in a store: making them whole, removing them, and telling whose they are.
 
 Rules this file keeps:
 
-- The store's marker comes last, and a cluster is built beside its place and then renamed: half of either is never taken for one.
+- A cluster is built beside its place and then renamed: half of one is never taken for it.
 - A folder that goes takes a name first that no opening takes for a cluster. What a crash left half done is nobody's.
 - A damaged journal of the agent is put aside and never deleted unseen; the last one is kept.
 - What does not parse as a cluster's id is foreign and left alone.
@@ -31,11 +31,8 @@ from rap_journal.layout import (
     AGENT_NEXT,
     CLUSTERS,
     JOIN_PREFIX,
-    JOURNAL,
     KEY_FOLDERS,
-    LOCK,
     MARKER,
-    RESTORING,
     TEMPORARY,
 )
 from rap_journal.markers import Marker, MarkerKind, ProviderKind, read_marker, write_marker
@@ -199,108 +196,6 @@ class StoreFolders(NamedTuple):
         values = {spec.number: empty.value(spec.number) for spec in CLUSTER_CLASSES}
         setup = cluster_setup(self.keys, self.randomness, self.policy, self.release)
         Journal.create(place, marker, setup, values, witness_floors(empty), 0)
-
-
-def require_clusters(root: Directory, path: str) -> None:
-    """Raise `DamageError` where a store with its marker has no folder of clusters: it is made before the marker, and never removed."""
-    if root.status(CLUSTERS) is None:
-        raise DamageError(
-            f"the store in {path} has no folder {CLUSTERS}, which nothing but damage removes; nothing was touched. Put it back from a "
-            "copy of the store, or restore a backup into a new folder.",
-            file=CLUSTERS,
-            reason="missing_folder",
-        )
-
-
-def require_unused(root: Directory, path: str) -> None:
-    """Raise `DamageError` where a folder without a marker holds a cluster, or an agent's journal that was written to.
-
-    The marker is written before either, so it was there and is gone; making a store here would wipe what they hold.
-    """
-    for folder in ((CLUSTERS,), (AGENT_FOLDER, JOURNAL)):
-        held = _names_in(root, folder)
-        if held:
-            where = "/".join((*folder, held[0]))
-            raise DamageError(
-                f"{path} holds {where!r:.80} and no {MARKER}; nothing was touched. Put the file {MARKER} back from a backup of the "
-                "folder, or move the folder away before a store is made in its place.",
-                file=MARKER,
-                reason="no_marker",
-            )
-
-
-def _names_in(root: Directory, folder: tuple[str, ...]) -> list[str]:
-    """Names in a folder below the root; none where it, or one above it, is not there."""
-    name, *below = folder
-    if name not in root.names():
-        return []
-    with root.directory(name) as inner:
-        return _names_in(inner, tuple(below)) if below else sorted(inner.names())
-
-
-def begin_restore(root: Directory, path: str) -> None:
-    """Claim a root for a restore, durably; what an earlier restore left half done there may go.
-
-    Raises `MisuseError` where there is a store already, or anything else, and `DamageError` for a store that lost its marker.
-    """
-    if root.status(MARKER) is not None:
-        raise MisuseError(
-            f"there is a store in {path} already; nothing was restored. A backup is restored into a new folder.",
-            file=path,
-            reason="root_taken",
-        )
-    if root.status(RESTORING) is None:
-        require_unused(root, path)
-        _require_empty(root)
-        with no_space_means("the store", "first files"):
-            root.create(RESTORING).close()
-            root.sync()
-
-
-def end_restore(root: Directory) -> None:
-    """Drop the claim, once the marker is there; nothing happens where there is none."""
-    if root.status(RESTORING) is not None:
-        root.unlink(RESTORING)
-        root.sync()
-
-
-def _require_empty(root: Directory) -> None:
-    foreign = [name for name in root.names() if name not in (LOCK, RESTORING, AGENT_FOLDER, CLUSTERS, TEMPORARY)]
-    if foreign:
-        raise MisuseError(
-            f"the folder holds {foreign[0]!r:.80}, which is no part of a store; nothing was made. Use an empty folder.",
-            reason="not_empty",
-        )
-
-
-def make_store(
-    root: Directory,
-    keys: ProvisioningKeyProvider,
-    clock: Clock,
-    randomness: Randomness,
-    release: Release = RELEASE,
-    fill: Callable[[bytes], None] = lambda store_id: None,
-) -> None:
-    """Make a store's folders, at the level of the release before; its marker comes last: half a store is made again from the start.
-
-    `fill` may build clusters in it, for the store id that it is given, before the store counts.
-
-    Raises `MisuseError` for a folder that holds anything else, `NoSpace`, `OSError`.
-    """
-    _require_empty(root)
-    with no_space_means("the store", "first files"):
-        for name in (AGENT_FOLDER, CLUSTERS, TEMPORARY):
-            remove_tree(root, name)
-        keys.provision(randomness)
-        store_id = randomness(16)
-        root.create_directory(CLUSTERS).close()
-        level = release.levels.made
-        make_agent(root, AGENT_FOLDER, store_id, keys, clock, randomness, release, level)
-        fill(store_id)
-        with root.create_directory(TEMPORARY) as temporary:
-            # The folders' names first: a marker without them would be half a store that counts as one.
-            root.sync()
-            write_marker(root, temporary, Marker(MarkerKind.STORE, keys.kind, store_id, store_id, format_level=level))
 
 
 def make_agent(

@@ -90,8 +90,8 @@ class Updates:
     def verify_artifact(self, subject: str, artifact: BinaryIO | bytes, **context: Unpack[Context]) -> Receipt:
         """Hash the artifact's bytes, from where the file stands on, compare them with the reference, and hold them until they are activated.
 
-        Raises `WrongArtifact`, which is recorded; `MisuseError` where nothing waits; `NotAllowed` for more bytes than the policy lets be held;
-        `StorageError` where the platform cannot hold them; what reading and writing raise.
+        Raises `WrongArtifact` or `Rollback`, which is recorded; `MisuseError` where nothing waits; `NotAllowed` for more bytes than the policy
+        lets be held; `StorageError` where the platform cannot hold them; what reading and writing raise.
         """
         cluster = self._context
         cluster.require_open()

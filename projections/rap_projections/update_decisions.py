@@ -4,7 +4,7 @@ Rules this file keeps:
 
 - Every function is pure: the view and the values of the command in, the events that follow out. What is already so gives no event.
 - Nothing is activated whose bytes were not hashed against a signed reference (spec 4: unsigned artifacts are never activated).
-- A release below the signed minimum is neither staged nor activated nor rolled back to (trust, 13).
+- A release below the signed minimum is neither staged nor activated nor rolled back to, and its bytes are not handed out again (trust, 13).
 - Whether the cluster allows updates at all just now is one gate for all high-risk operations, and not asked here.
 
 Example::
@@ -76,10 +76,11 @@ def expected_size(updates: UpdatesView, subject: str, size_max: int) -> int:
 def decide_artifact_verified(updates: UpdatesView, subject: str, *, sha256: bytes, size: int) -> tuple[Event, ...]:
     """Record that the artifact's bytes were hashed; of a release that is current and has not proved itself yet, there is nothing to record.
 
-    Raises `WrongArtifact` where they are not those of the reference.
+    Raises `WrongArtifact` where they are not those of the reference, `Rollback` where the signed minimum rose above the current release.
     """
     it = updates.subject(subject)
     if _is_to_be_installed(it) and it.current is not None:
+        _check_minimum(it, it.current.sequence)
         if sha256 != it.current.sha256:
             raise WrongArtifact("its bytes are not those that the signed reference names", document_type="artifact")
         return ()
@@ -96,7 +97,8 @@ def decide_activate(updates: UpdatesView, subject: str) -> tuple[Event, ...]:
     Raises `NotAllowed` where the artifact was not verified, `Rollback` where the signed minimum rose above it meanwhile.
     """
     it = updates.subject(subject)
-    if _is_to_be_installed(it):
+    if _is_to_be_installed(it) and it.current is not None:
+        _check_minimum(it, it.current.sequence)
         return ()
     pending = _pending(updates, subject, "activate")
     reference = pending.reference
@@ -106,8 +108,7 @@ def decide_activate(updates: UpdatesView, subject: str) -> tuple[Event, ...]:
             state_class="updates",
             reason="not_verified",
         )
-    if reference.sequence < it.minimum_sequence:
-        raise Rollback("its sequence is below the signed minimum", document_type="artifact")
+    _check_minimum(it, reference.sequence)
     activated = UpdateActivated(subject, reference.version, reference.sequence, reference.sha256)
     if it.current is not None and it.current.sequence < it.minimum_sequence:
         return activated, CandidateDropped(subject, it.current.sequence, "below_minimum")
@@ -196,6 +197,11 @@ def _check_newer(sequence: int, sha256: bytes, offered: ArtifactReference) -> No
     if offered.sequence == sequence and sha256 and offered.sha256 != sha256:
         what = "another artifact with this sequence runs or waits"
         raise Equivocation(what, known_content_id=sha256, other_content_id=offered.sha256)
+
+
+def _check_minimum(it: SubjectView, sequence: int) -> None:
+    if sequence < it.minimum_sequence:
+        raise Rollback("its sequence is below the signed minimum", document_type="artifact")
 
 
 def _is_to_be_installed(it: SubjectView) -> bool:

@@ -54,6 +54,17 @@ def test_a_missing_root_is_not_found_unless_it_is_to_be_made(filesystem: FileSys
     filesystem.open_root(path).close()
 
 
+def test_a_root_that_is_empty_can_be_removed_and_no_other(filesystem: FileSystem, path: str) -> None:
+    with filesystem.open_root(path, create=True) as root:
+        fill(root, "file", b"1")
+        fails_with(errno.ENOTEMPTY, lambda: filesystem.remove_root(path))
+        root.unlink("file")
+    filesystem.remove_root(path)
+    with pytest.raises(FileNotFoundError):
+        filesystem.open_root(path)
+    fails_with(errno.ENOENT, lambda: filesystem.remove_root(path))
+
+
 def test_making_a_root_twice_opens_the_same_one(filesystem: FileSystem, path: str, root: Directory) -> None:
     fill(root, "MARKER", b"1")
     with filesystem.open_root(path, create=True) as again:

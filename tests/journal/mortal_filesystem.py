@@ -33,6 +33,11 @@ class MortalFileSystem:
         """As the inner one does."""
         return self.wrap(self._inner.open_root(path, create=create))
 
+    def remove_root(self, path: str) -> None:
+        """As the inner one does, or not at all."""
+        self.live("remove_directory")
+        self._inner.remove_root(path)
+
     def write_file(self, path: str, data: bytes) -> None:
         """As the inner one does, or not at all."""
         self.live("create")

@@ -16,18 +16,31 @@ from rap_journal.filesystem import Directory
 from rap_journal.inventory import take_inventory
 from rap_journal.markers import read_marker
 from rap_journal.records import Record
-from rap_journal.testing import MemoryFileSystem, SeededRandomness, SimulatedCrash, Survival
+from rap_journal.testing import ManualClock, MemoryFileSystem, SeededRandomness, SimulatedCrash, Survival
 from rap_journal.walk import Walk
 from rap_projections import ClusterState, NodeStore
 from rap_projections.event_kinds import Event
 from rap_projections.health_events import PartitionFlagged
 from rap_projections.journaled_state import JournaledState
 from rap_projections.policy import Policy
-from rap_projections.testing import Fabric, MemoryStore, memory_store
+from rap_projections.store_folders import StoreFolders
+from rap_projections.store_making import make_store
+from rap_projections.testing import Fabric, MemoryKeyProvider, MemoryStore, memory_store
 from rap_projections.testing.memory_store import ROOT
 
 CLUSTER = "lab"
 FOLDER = f"clusters/{CLUSTER}"
+
+
+POLICY = Policy(segment_bytes_max=8192, quarantine_bytes_max=10_000, batch_delay_ms=7)
+"""An operator's limits that are none of the defaults."""
+
+
+def store_in(root: Directory, seed: int = 0) -> StoreFolders:
+    """The folders of an empty store, made in `root`."""
+    keys, clock, randomness = MemoryKeyProvider(), ManualClock(), SeededRandomness(seed)
+    make_store(root, keys, clock, randomness)
+    return StoreFolders(root, read_marker(root).marker.store_id, keys, POLICY, clock, randomness)
 
 
 class Ready(NamedTuple):

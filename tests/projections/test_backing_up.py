@@ -23,8 +23,9 @@ from rap_projections.policy import HIGH_RISK_OPERATIONS, Policy
 from rap_projections.refusals import WrongFingerprint
 from rap_projections.stored_document import StoredDocument
 from rap_projections.testing import Fabric
+from rap_projections.testing.memory_store import ROOT
 from tests.projections.restore_kit import BACKUP, enrolled, restore
-from tests.projections.store_kit import CLUSTER, Ready, furnished, ready
+from tests.projections.store_kit import CLUSTER, Ready, files, furnished, ready
 
 RECOVERY = bytes(range(100, 132))
 RECIPIENT = public_recovery_key(RECOVERY)
@@ -86,6 +87,16 @@ def test_a_file_that_is_there_is_never_written_over() -> None:
     with pytest.raises(MisuseError) as caught:
         it.kit.store.backup(BACKUP)
     assert caught.value.reason == "exists"
+
+
+@pytest.mark.parametrize("place", [f"{ROOT}/b", f"{ROOT}/clusters/b"])
+def test_no_backup_is_kept_in_a_store(place: str) -> None:
+    """Mutation: the backup of a store lay in the store itself, and would have been lost with it."""
+    it = enrolled()
+    before = files(it.kit.filesystem)
+    with pytest.raises(MisuseError) as caught:
+        it.kit.store.backup(place)
+    assert (caught.value.reason, files(it.kit.filesystem)) == ("inside_store", before)
 
 
 class Bound(Tpm2Provider):

@@ -205,6 +205,27 @@ def test_where_the_bundle_demands_a_head_nothing_but_what_it_lists_is_activated(
     assert it.cluster.snapshots.check(old).refusal is not None
 
 
+@pytest.mark.parametrize("meanwhile", ["another head came", "the head expired"])
+def test_where_the_bundle_demands_a_head_a_late_commit_goes_by_the_head_of_that_time(meanwhile: str) -> None:
+    """Mutation: in `commit`, verify again only for another bundle."""
+    it = strict()
+    old = it.fabric.peers(["node-1"])
+    it.cluster.snapshots.take_head(it.fabric.head(expires_at_s=it.fabric.issued_at_s + 3600))
+    with it.cluster.activation("peers") as step:
+        step.stage(old)
+        step.verify()
+        if meanwhile == "another head came":
+            it.fabric.peers(["node-2"])
+            it.cluster.snapshots.take_head(it.fabric.head())
+        else:
+            it.kit.clock.advance(seconds=3600)
+        with pytest.raises(HeadMismatch if meanwhile == "another head came" else HeadRequired) as caught:
+            step.commit()
+    scope = it.cluster.snapshots.scope("peers")
+    assert (scope.active, scope.floor.version) == (None, (0, 0))
+    assert it.cluster.view().snapshots.refusals[-1].reason == caught.value.reason
+
+
 def test_an_expired_head_lets_nothing_new_in_and_what_is_there_stays_readable() -> None:
     it = strict()
     document = it.fabric.peers(["node-1"])

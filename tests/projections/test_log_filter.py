@@ -2,10 +2,12 @@
 
 import copy
 import io
+import json
 import logging
 import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -85,6 +87,44 @@ def test_a_secret_is_in_no_exception_and_no_stack_trace(log: Log) -> None:
     assert (
         "ValueError: wrong key: " in log.text and f"RuntimeError: for {HIDDEN}" in log.text and "Stack (most recent" in log.text
     )
+
+
+def test_what_is_left_of_an_exception_is_its_text(log: Log) -> None:
+    """A handler that took the exception itself showed what the record's text no longer did."""
+    seen: list[logging.LogRecord] = []
+
+    class Other(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(record)
+
+    other = Other()
+    other.addFilter(log.keeper)
+    log.logger.handlers[:] = [other]
+    try:
+        raise ValueError(f"for {OTHER}")
+    except ValueError:
+        log.logger.exception("opening failed")
+    assert seen[0].exc_info is None and (seen[0].exc_text or "").endswith(f"ValueError: for {HIDDEN}")
+
+
+def test_a_secret_is_in_no_field_of_the_caller_s(log: Log) -> None:
+    """Mutation: a field given as `extra` was shown as it came."""
+    log.handler.setFormatter(logging.Formatter("%(message)s %(token)s %(inner)s %(count)s %(odd)s"))
+
+    class Odd:
+        def __repr__(self) -> str:
+            raise ZeroDivisionError(OTHER)
+
+    log.logger.info("connected", extra={"token": OTHER, "inner": {"key": SECRET, "name": "x"}, "count": 3, "odd": Odd()})
+    assert log.text == f"connected {HIDDEN} {{'key': {HIDDEN}, 'name': 'x'}} 3 {HIDDEN}\n"
+
+
+@pytest.mark.parametrize("secret", ['quoted " and \\ back', "tab\tand & more = 1", "gr\u00fc\u00dfe \u4e16\u754c"])
+@pytest.mark.parametrize("spell", [repr, json.dumps, quote_plus, lambda text: json.dumps(text, ensure_ascii=False)])
+def test_a_text_is_hidden_as_python_json_and_an_address_spell_it(log: Log, secret: str, spell: Callable[[str], str]) -> None:
+    log.keeper.hide(secret)
+    log.logger.info("to %s", spell(secret))
+    assert log.text.strip("\n'\"").replace('"', "").replace("'", "") == f"to {HIDDEN}"
 
 
 @pytest.mark.parametrize("ending", ["", "cut off"])

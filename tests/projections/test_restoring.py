@@ -250,6 +250,27 @@ def test_a_surviving_folder_under_another_clusters_name_raises_no_floor_of_that_
     assert surviving_floors(filesystem, ROOT, setup) == {}
 
 
+def test_a_survivor_that_is_not_there_is_told_by_its_whole_path() -> None:
+    """The last part of its path was all that the error named."""
+    it = furnished()
+    it.kit.store.backup(BACKUP)
+    with pytest.raises(NoSuchStore, match="nothing of a store is left in /mnt/old; nothing was restored") as caught:
+        restore(it, survivor="/mnt/old")
+    assert caught.value.reason == "no_survivor"
+    with pytest.raises(FileNotFoundError):
+        it.kit.filesystem.open_root(NEW_ROOT)
+
+
+@pytest.mark.parametrize("place", [f"{ROOT}/inner", f"{ROOT}/clusters/inner", f"{ROOT}/{FOLDER}/inner"])
+def test_no_store_is_restored_into_another_one(place: str) -> None:
+    """Mutation: a store was made inside the store that the backup was of, and would have gone with it."""
+    it = furnished()
+    it.kit.store.backup(BACKUP)
+    with pytest.raises(MisuseError, match=f"{place} lies inside the store in {ROOT}") as caught:
+        NodeStore.restore(BACKUP, place, keys=it.kit.keys, clock=it.kit.clock, filesystem=it.kit.filesystem, background=False)
+    assert caught.value.reason == "inside_store" and [path for path in files(it.kit.filesystem) if "inner" in path] == []
+
+
 def test_a_survivor_that_cannot_be_read_hinders_nothing() -> None:
     it = furnished()
     it.kit.store.backup(BACKUP)

@@ -1,29 +1,18 @@
 """The folders of a store: made whole or not at all, told apart by what is in them, and removed so that nothing half gone counts."""
 
 import errno
-from collections.abc import Callable
 
 import pytest
 
-from rap_journal.errors import DamageError, MisuseError, NoSpace
+from rap_journal.errors import DamageError, NoSpace
 from rap_journal.filesystem import Directory
-from rap_journal.layout import AGENT, AGENT_DAMAGED, CLUSTERS, LOCK, MARKER, TEMPORARY
-from rap_journal.markers import MarkerKind, ProviderKind, read_marker
+from rap_journal.layout import AGENT, AGENT_DAMAGED, CLUSTERS, MARKER, TEMPORARY
+from rap_journal.markers import MarkerKind, read_marker
 from rap_journal.testing import ManualClock, MemoryFileSystem, SeededRandomness, SimulatedCrash
-from rap_projections.policy import Policy
-from rap_projections.store_folders import StoreFolders, agent_setup, cluster_setup, make_store
+from rap_projections.store_folders import StoreFolders, agent_setup, cluster_setup
 from rap_projections.testing import MemoryKeyProvider
 from rap_projections.testing.memory_store import ROOT
-from tests.projections.store_kit import files
-
-POLICY = Policy(segment_bytes_max=8192, quarantine_bytes_max=10_000, batch_delay_ms=7)
-
-
-def store_in(root: Directory, seed: int = 0) -> StoreFolders:
-    """An empty store."""
-    keys, clock, randomness = MemoryKeyProvider(), ManualClock(), SeededRandomness(seed)
-    make_store(root, keys, clock, randomness)
-    return StoreFolders(root, read_marker(root).marker.store_id, keys, POLICY, clock, randomness)
+from tests.projections.store_kit import POLICY, store_in
 
 
 @pytest.fixture
@@ -51,46 +40,6 @@ def clusters(folders: StoreFolders) -> list[str]:
         return directory.names()
 
 
-# Making a store.
-
-
-def test_a_store_is_made_of_its_folders_and_a_marker_that_comes_last(filesystem: MemoryFileSystem, root: Directory) -> None:
-    folders = store_in(root)
-    assert root.names() == [MARKER, AGENT, CLUSTERS, TEMPORARY]
-    marker = read_marker(root).marker
-    assert (marker.kind, marker.provider, marker.store_id) == (MarkerKind.STORE, ProviderKind.MEMORY, marker.journal_id)
-    agent = read_marker(root.directory(AGENT)).marker
-    assert (agent.kind, agent.store_id, agent.cluster) == (MarkerKind.AGENT, folders.store_id, "")
-    named = [operation.new_path for operation in filesystem.operations if operation.name == "rename"]
-    assert named[-1] == MARKER
-    survivor = filesystem.crash().open_root(ROOT)
-    assert survivor.names() == [MARKER, AGENT, CLUSTERS, TEMPORARY]
-
-
-def test_the_folders_names_are_durable_before_the_marker_is_written(filesystem: MemoryFileSystem, root: Directory) -> None:
-    store_in(root)
-    marked = [index for index, operation in enumerate(filesystem.operations) if operation.new_path == MARKER][-1]
-    made = [index for index, operation in enumerate(filesystem.operations) if operation.name == "create_directory"]
-    named = [index for index, operation in enumerate(filesystem.operations) if operation[1:3] == ("sync_directory", "")]
-    assert any(max(index for index in made if index < marked) < sync < marked for sync in named)
-
-
-def test_the_key_is_provided_for_before_anything_is_sealed(root: Directory) -> None:
-    class Lazy(MemoryKeyProvider):
-        provided = False
-
-        def provision(self, randomness: Callable[[int], bytes]) -> None:
-            self.provided = True
-
-        def key_encryption_key(self) -> bytes:
-            assert self.provided
-            return super().key_encryption_key()
-
-    keys = Lazy()
-    make_store(root, keys, ManualClock(), SeededRandomness(0))
-    assert keys.provided
-
-
 def test_the_level_of_a_store_only_rises_and_is_durable_on_return(filesystem: MemoryFileSystem, folders: StoreFolders) -> None:
     made = folders.level()
     before = read_marker(folders.root).marker
@@ -101,35 +50,6 @@ def test_the_level_of_a_store_only_rises_and_is_durable_on_return(filesystem: Me
     assert folders.level() == made + 1
     survivor = read_marker(filesystem.crash().open_root(ROOT)).marker
     assert survivor == before._replace(format_level=made + 1, serial=before.serial + 1)
-
-
-def test_half_a_store_is_made_again_from_the_start(filesystem: MemoryFileSystem) -> None:
-    whole = MemoryFileSystem()
-    store_in(whole.open_root(ROOT, create=True))
-    for count in range(1, len(whole.operations), 3):
-        disk = MemoryFileSystem()
-        disk.crash_after(count)
-        with pytest.raises(SimulatedCrash):
-            store_in(disk.open_root(ROOT, create=True))
-        again = disk.kill().open_root(ROOT, create=True)
-        if again.status(MARKER) is None:
-            store_in(again)
-        assert again.names() == [MARKER, AGENT, CLUSTERS, TEMPORARY]
-
-
-def test_a_folder_with_anything_else_in_it_is_left_alone(filesystem: MemoryFileSystem, root: Directory) -> None:
-    root.create("notes.txt").close()
-    root.lock(LOCK, "pid 1").release()
-    with pytest.raises(MisuseError, match=r"notes\.txt") as caught:
-        store_in(root)
-    assert (caught.value.reason, list(files(filesystem))) == ("not_empty", [LOCK, "notes.txt"])
-
-
-def test_a_full_disk_makes_no_store(filesystem: MemoryFileSystem, root: Directory) -> None:
-    filesystem.capacity_bytes = 8 * 4096
-    with pytest.raises(NoSpace):
-        store_in(root)
-    assert root.status(MARKER) is None
 
 
 # Telling folders apart.

@@ -175,6 +175,19 @@ def test_a_minimum_that_rose_meanwhile_bars_activation_and_rules_out_the_candida
     )
 
 
+def test_a_current_release_below_a_minimum_that_rose_is_neither_hashed_nor_handed_out_again() -> None:
+    """Mutation: drop the call of `_check_minimum` for what is current, in `decide_artifact_verified` or in `decide_activate`."""
+    log = ClassLog(updates, {b"level": (reference(9, minimum=5),), b"above": (reference(9, minimum=6),)})
+    log.state = with_pending().state
+    log.append(*decide_activate(log.state.view, "agent"), OffersApplied(b"level"))
+    assert decide_activate(log.state.view, "agent") == ()
+    log.append(OffersApplied(b"above"))
+    with pytest.raises(Rollback, match="below the signed minimum"):
+        decide_artifact_verified(log.state.view, "agent", sha256=b"sha5", size=10)
+    with pytest.raises(Rollback, match="below the signed minimum"):
+        decide_activate(log.state.view, "agent")
+
+
 def test_a_release_is_confirmed_once() -> None:
     """Mutation: drop the call of `_nothing` in `decide_confirm`."""
     log = updated()

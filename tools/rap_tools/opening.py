@@ -32,7 +32,8 @@ from rap_projections.agent_reading import read_agent
 from rap_projections.event_kinds import AGENT_CLASSES, CLUSTER_CLASSES
 from rap_projections.history import ClusterHistory, History
 from rap_projections.key_overview import JournalKeys, read_journal_keys
-from rap_projections.keys import FileKeyProvider, provider_for
+from rap_projections.key_providers.choosing import PROVIDER
+from rap_projections.keys import FileKeyProvider, ProvisioningKeyProvider, provider_for
 from rap_projections.refusals import NoSuchCluster
 from rap_projections.store_folders import agent_setup
 from rap_tools.frame_reading import FrameReader
@@ -220,6 +221,21 @@ class NamedKeyFile(FileKeyProvider):
                 f"there is no key file {self.path}; nothing was opened. Check --key-file or RAP_STATE_KEY_FILE.",
                 reason="no_key_file",
             ) from error
+
+
+def provider_of_new_store(key_file: str | None, settings: Mapping[str, str]) -> ProvisioningKeyProvider:
+    """Who is to hold the key of a store that is made: the key file that is named, or what the settings name.
+
+    There is no marker yet that could name a kind. Raises `MisuseError` where nothing is named, and what `provider_for` raises.
+    """
+    if key_file is not None:
+        return FileKeyProvider(Path(key_file).absolute())
+    if not settings.get(PROVIDER):
+        raise MisuseError(
+            f"a new store needs a key, kept outside of it; nothing was made. Give --key-file FILE, or set {PROVIDER} and where its key is.",
+            reason="no_key_file",
+        )
+    return provider_for(ProviderKind.FILE, settings)
 
 
 class _NoKeys:

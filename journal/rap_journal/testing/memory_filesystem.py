@@ -74,6 +74,12 @@ class MemoryFileSystem:
                 self._make_root(parent, name)
             return MemoryDirectory(self._machine, as_directory(parent.volatile.get(name), path), "")
 
+    def remove_root(self, path: str) -> None:
+        """Remove the empty directory `path`."""
+        with self._machine.mutex:
+            inode, name = self._place(path)
+        MemoryDirectory(self._machine, inode, "").remove_directory(name)
+
     def write_file(self, path: str, data: bytes) -> None:
         """Make the file `path`, whole and durable. Raises FileExistsError where the name is taken."""
         with self._machine.mutex:

@@ -5,6 +5,7 @@ Rules this file keeps:
 - A marker names one of a closed set. Where the key is (a path, a name, a device) is never taken from the store, which whoever
   changed the disk could have written, but from the operator alone.
 - A setting that is missing is named, with the kind that wants it.
+- No error shows the value of a setting that cannot be right: what stands in the wrong place may be a passphrase.
 - ``RAP_STATE_KEY_FILE`` and ``RAP_STATE_KEY_PROVIDER`` override the marker: the way back in by another slot.
 
 Example::
@@ -63,7 +64,7 @@ def _kind_named(word: str) -> ProviderKind:
     kind = next((kind for kind in _MAKERS if kind.name.lower() == word.lower()), None)
     if kind is None:
         names = ", ".join(kind.name.lower() for kind in _MAKERS)
-        raise MisuseError(f"{PROVIDER} is {word!r:.80}, and none of {names}; nothing was opened.", reason="key_provider")
+        raise MisuseError(f"{PROVIDER} is none of {names}; nothing was opened. Set it to one of them.", reason="key_provider")
     return kind
 
 
@@ -96,13 +97,17 @@ def _passphrase(settings: Settings) -> ProvisioningKeyProvider:
         try:
             passphrase = bytearray(read_private_file(path, PASSPHRASE_BYTES_MAX + 2))
         except OSError as error:
-            raise KeyUnavailable(
-                f"the passphrase in {path} cannot be read ({error.strerror}); nothing was opened. Check {PASSPHRASE_FILE}.",
-                reason="passphrase_file",
-            ) from error
-        while passphrase.endswith((b"\n", b"\r")):
-            passphrase.pop()
-        return passphrase
+            why = error.strerror
+        else:
+            while passphrase.endswith((b"\n", b"\r")):
+                passphrase.pop()
+            return passphrase
+        # Neither its path nor the error that has it: where a path is expected, the passphrase itself may stand.
+        raise KeyUnavailable(
+            f"the file that {PASSPHRASE_FILE} names cannot be read ({why}); nothing was opened. Let it name a 0600 file that holds the "
+            "passphrase.",
+            reason="passphrase_file",
+        )
 
     return RecoveryPassphraseProvider(ask)
 

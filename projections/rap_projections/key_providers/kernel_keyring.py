@@ -23,6 +23,7 @@ from collections.abc import Callable
 from rap_journal.errors import KeyLost, KeyUnavailable, MisuseError, StateStoreError
 from rap_journal.kernel_keyring import KEYRINGS, add_key, read_key
 from rap_journal.markers import ProviderKind
+from rap_projections.arguments import require
 from rap_projections.key_providers.door import KEY_BYTES, checked_key, wiped
 
 _ABSENT = {getattr(errno, "ENOKEY", 126): "absent", getattr(errno, "EKEYEXPIRED", 127): "expired",
@@ -40,20 +41,23 @@ class KernelKeyringProvider:
         keyring: "user" (all processes of the user, until reboot), "session" or "user-session".
         ephemeral: let a new store's key be made here. It is gone at the next reboot, and the store with it.
 
-    Raises `MisuseError` for another keyring or an unprintable description.
+    Raises `MisuseError` for another keyring, an unprintable description, and what is no text.
     """
 
     kind = ProviderKind.KERNEL_KEYRING
     holds_private_keys = False
 
     def __init__(self, description: str, keyring: str = "user", *, ephemeral: bool = False) -> None:
+        require("description", description, str)
+        require("keyring", keyring, str)
         if keyring not in KEYRINGS:
-            raise MisuseError(
-                f"{keyring!r:.80} is none of the keyrings {', '.join(KEYRINGS)}; nothing was done.", reason="keyring"
-            )
+            raise MisuseError(f"the keyring is none of {', '.join(KEYRINGS)}; nothing was done.", reason="keyring")
         # A dot in front is kept for the kernel itself.
         if not description.isprintable() or not 1 <= len(description.encode()) <= 255 or description.startswith("."):
-            raise MisuseError(f"{description!r:.80} is no description of a key; nothing was done.", reason="description")
+            raise MisuseError(
+                "a description of a key has 1 to 255 bytes, all printable, and no dot in front; this one is none, and nothing was done.",
+                reason="description",
+            )
         self._description = description
         self._keyring = keyring
         self._ephemeral = ephemeral

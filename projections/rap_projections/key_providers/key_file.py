@@ -17,6 +17,7 @@ from pathlib import PurePath
 from rap_journal.errors import KeyUnavailable, UnsafeFile
 from rap_journal.markers import ProviderKind
 from rap_journal.os_surroundings import read_private_file, write_private_file
+from rap_projections.arguments import require
 from rap_projections.key_providers.door import KEY_BYTES, checked_key
 
 
@@ -25,12 +26,15 @@ class FileKeyProvider:
 
     Args:
         path: the file; its folder must exist. It holds 32 random bytes.
+
+    Raises `MisuseError` for what is no path.
     """
 
     kind = ProviderKind.FILE
     holds_private_keys = False
 
     def __init__(self, path: str | PurePath) -> None:
+        require("path", path, str, PurePath)
         self._path = str(path)
 
     def __repr__(self) -> str:

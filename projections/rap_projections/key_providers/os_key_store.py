@@ -18,6 +18,7 @@ from typing import Any
 
 from rap_journal.errors import KeyUnavailable, MisuseError
 from rap_journal.markers import ProviderKind
+from rap_projections.arguments import require
 from rap_projections.key_providers.door import KEY_BYTES, checked_key
 from rap_projections.key_providers.extras import load_extra
 
@@ -42,13 +43,15 @@ class OsKeyStoreProvider:
         service: name of the service under which the entry is kept.
         user: name of the entry.
 
-    Raises `MisuseError` for an empty name.
+    Raises `MisuseError` for an empty name and for what is no text.
     """
 
     kind = ProviderKind.OS_KEY_STORE
     holds_private_keys = False
 
     def __init__(self, service: str, user: str) -> None:
+        require("service", service, str)
+        require("user", user, str)
         if not service or not user:
             raise MisuseError("an entry of the key store has a service and a user; nothing was done.", reason="key_store_entry")
         self._service = service

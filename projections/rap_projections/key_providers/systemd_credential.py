@@ -22,6 +22,7 @@ from collections.abc import Callable
 from rap_journal.errors import KeyUnavailable, MisuseError, UnsafeFile
 from rap_journal.markers import ProviderKind
 from rap_journal.os_surroundings import environment_variable, read_credential
+from rap_projections.arguments import require
 from rap_projections.key_providers.door import KEY_BYTES, checked_key
 
 DIRECTORY_VARIABLE = "CREDENTIALS_DIRECTORY"
@@ -43,8 +44,13 @@ class SystemdCredentialProvider:
     holds_private_keys = False
 
     def __init__(self, name: str) -> None:
+        require("name", name, str)
         if not _NAME.fullmatch(name):
-            raise MisuseError(f"{name!r:.80} is no name for a credential; nothing was done.", reason="credential_name")
+            raise MisuseError(
+                "a name of a credential has 1 to 255 printable ASCII characters without slash, colon and space; this one is none, and "
+                "nothing was done.",
+                reason="credential_name",
+            )
         self._name = name
 
     def __repr__(self) -> str:

@@ -42,6 +42,7 @@ from typing import Any
 from rap_journal.errors import KeyLost, KeyUnavailable, MisuseError, StateStoreError, UnsafeFile
 from rap_journal.markers import ProviderKind
 from rap_journal.os_surroundings import read_private_file, write_private_file
+from rap_projections.arguments import require
 from rap_projections.key_providers.anchors import STEPS_MAX
 from rap_projections.key_providers.door import KEY_BYTES, checked_key
 from rap_projections.key_providers.extras import load_extra
@@ -74,12 +75,16 @@ class Tpm2Provider:
     Args:
         path: the file that holds the sealed key; its folder must exist.
         tcti: how the TPM is reached, as the TSS library writes it.
+
+    Raises `MisuseError` for what is no path or no text.
     """
 
     kind = ProviderKind.TPM2
     holds_private_keys = False
 
     def __init__(self, path: str | PurePath, *, tcti: str = DEVICE) -> None:
+        require("path", path, str, PurePath)
+        require("tcti", tcti, str)
         self._path = str(path)
         self._tcti = tcti
 
@@ -143,6 +148,8 @@ class Tpm2Anchor:
     """
 
     def __init__(self, index: int = NV_INDEX, *, tcti: str = DEVICE) -> None:
+        require("index", index, int)
+        require("tcti", tcti, str)
         if not _NV_INDEX_MIN <= index <= _NV_INDEX_MAX:
             raise MisuseError(f"{index:#x} is no index of the owner's; nothing was done.", reason="nv_index")
         self._index = index

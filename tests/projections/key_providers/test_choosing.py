@@ -1,6 +1,7 @@
 """Which provider a program uses: the kind from the marker, and where the key is from the operator alone."""
 
 from pathlib import Path
+from traceback import format_exception
 
 import pytest
 
@@ -8,7 +9,7 @@ from rap_journal.errors import KeyUnavailable, MisuseError
 from rap_journal.markers import ProviderKind
 from rap_journal.passphrase_kdf import Kdf, derive_key
 from rap_projections.key_providers.choosing import provider_for
-from rap_projections.keys import RecoveryPassphraseProvider
+from rap_projections.keys import ProvisioningKeyProvider, RecoveryPassphraseProvider
 
 SALT = bytes(32)
 
@@ -80,6 +81,33 @@ def test_a_kind_outside_the_closed_set_is_refused(word: str) -> None:
     assert caught.value.reason == "key_provider"
 
 
+def use(keys: ProvisioningKeyProvider) -> None:
+    """Ask for a passphrase's key."""
+    assert isinstance(keys, RecoveryPassphraseProvider)
+    keys.slot_key(SALT, Kdf())
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "secret"),
+    [
+        (ProviderKind.FILE, "RAP_STATE_KEY_PROVIDER", "correct horse battery staple"),
+        (ProviderKind.SYSTEMD_CREDENTIAL, "RAP_STATE_CREDENTIAL", "correct horse battery staple"),
+        (ProviderKind.KERNEL_KEYRING, "RAP_STATE_KEYRING", "correct horse battery staple"),
+        (ProviderKind.KERNEL_KEYRING, "RAP_STATE_KEYRING_KEY", "correct horse\tbattery staple"),
+        (ProviderKind.RECOVERY_PASSPHRASE, "RAP_STATE_PASSPHRASE_FILE", "correct horse battery staple"),
+    ],
+)
+def test_a_passphrase_in_the_wrong_setting_is_not_shown(kind: ProviderKind, name: str, secret: str) -> None:
+    """The error quoted it, and so did the command on standard error."""
+    settings = SETTINGS | FILE | {name: secret}
+    if name != "RAP_STATE_KEY_PROVIDER":
+        del settings["RAP_STATE_KEY_FILE"]
+    with pytest.raises((MisuseError, KeyUnavailable)) as caught:
+        use(provider_for(kind, settings))
+    shown = "".join(format_exception(caught.value))
+    assert [word for word in secret.split() if word in shown] == []
+
+
 def test_the_passphrase_is_read_from_its_file_without_the_end_of_the_line(tmp_path: Path) -> None:
     path = tmp_path / "passphrase"
     path.touch(0o600)
@@ -93,5 +121,5 @@ def test_a_passphrase_file_that_cannot_be_read_is_unavailable(tmp_path: Path) ->
     """Mutation: let through what the system raises."""
     keys = provider_for(ProviderKind.RECOVERY_PASSPHRASE, {"RAP_STATE_PASSPHRASE_FILE": str(tmp_path / "none")})
     assert isinstance(keys, RecoveryPassphraseProvider)
-    with pytest.raises(KeyUnavailable, match="Check RAP_STATE_PASSPHRASE_FILE"):
+    with pytest.raises(KeyUnavailable, match="the file that RAP_STATE_PASSPHRASE_FILE names cannot be read"):
         keys.slot_key(SALT, Kdf())

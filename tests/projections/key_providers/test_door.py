@@ -1,10 +1,11 @@
 """The door: a key has its length, a buffer is wiped, and every provider stands behind it."""
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 
-from rap_journal.errors import KeyUnavailable
+from rap_journal.errors import KeyUnavailable, MisuseError
 from rap_journal.markers import ProviderKind
 from rap_journal.testing import SeededRandomness
 from rap_projections.key_providers.door import KEY_BYTES, ProvisioningKeyProvider, checked_key, wiped
@@ -14,6 +15,7 @@ from rap_projections.keys import (
     OsKeyStoreProvider,
     RecoveryPassphraseProvider,
     SystemdCredentialProvider,
+    Tpm2Anchor,
     Tpm2Provider,
 )
 from rap_projections.testing import MemoryKeyProvider
@@ -32,6 +34,26 @@ def test_every_kind_has_one_provider() -> None:
 @pytest.mark.parametrize("provider", PROVIDERS, ids=repr)
 def test_no_provider_of_this_release_holds_private_keys(provider: ProvisioningKeyProvider) -> None:
     assert provider.holds_private_keys is False
+
+
+SLIPS: dict[str, Callable[[], object]] = {
+    "path": lambda: FileKeyProvider(7),  # type: ignore[arg-type]  # each of these is the slip that is tested
+    "name": lambda: SystemdCredentialProvider(7),  # type: ignore[arg-type]  # as above
+    "description": lambda: KernelKeyringProvider(7),  # type: ignore[arg-type]  # as above
+    "keyring": lambda: KernelKeyringProvider("key", 7),  # type: ignore[arg-type]  # as above
+    "service": lambda: OsKeyStoreProvider(7, "key"),  # type: ignore[arg-type]  # as above
+    "user": lambda: OsKeyStoreProvider("service", 7),  # type: ignore[arg-type]  # as above
+    "tcti": lambda: Tpm2Provider("key", tcti=7),  # type: ignore[arg-type]  # as above
+    "index": lambda: Tpm2Anchor("7"),  # type: ignore[arg-type]  # as above
+}
+
+
+@pytest.mark.parametrize("argument", SLIPS)
+def test_a_provider_of_something_of_another_type_is_the_caller_s_mistake_at_once(argument: str) -> None:
+    """Some took it, and others failed with whatever error came of it."""
+    with pytest.raises(MisuseError, match=f"{argument} cannot be of type (int|str); nothing was done") as caught:
+        SLIPS[argument]()
+    assert caught.value.reason == f"bad_{argument}"
 
 
 def test_a_key_of_the_right_length_comes_as_bytes() -> None:

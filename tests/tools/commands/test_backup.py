@@ -7,7 +7,7 @@ import pytest
 
 from rap_journal.backup_files import decode_backup, public_recovery_key, unseal_backup
 from rap_projections.backup_content import read_content
-from tests.tools.command import Disk, all_bytes, make_store
+from tests.tools.command import Disk, all_bytes, make_store, rap_state
 
 
 def test_the_file_holds_the_cluster_and_the_store_is_left_alone(lab: Disk, tmp_path: Path) -> None:
@@ -53,3 +53,21 @@ def test_a_call_that_cannot_be_right_writes_nothing(lab: Disk, tmp_path: Path, a
     assert (result.code, result.out) == (2, "")
     assert there.read_bytes() == b"mine" and not (tmp_path / "new").exists() and not (tmp_path / "key").exists()
     assert not (lab.root / "key").exists() and not (lab.root / "b").exists()
+
+
+def test_the_next_command_of_a_store_without_a_key_file_can_be_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It told of a key file that there is none of, and a store could be made or restored with a key file alone."""
+    (tmp_path / "credentials").mkdir(mode=0o700)
+    (tmp_path / "credentials" / "rap.key").write_bytes(bytes(range(32)))
+    (tmp_path / "credentials" / "rap.key").chmod(0o400)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    around = {"RAP_STATE_KEY_PROVIDER": "systemd_credential", "RAP_STATE_CREDENTIAL": "rap.key"}
+    made = rap_state("init", "-D", str(tmp_path / "node"), "-o", "json", environment=around)
+    assert (made.code, made.json()["changed"], made.json()["key_file"]) == (0, True, None)
+    assert rap_state("init", "-D", str(tmp_path / "node"), "-o", "json", environment=around).json()["changed"] is False
+    place = str(tmp_path / "b")
+    taken = rap_state("backup", "-D", str(tmp_path / "node"), "-O", place, "-o", "json", environment=around)
+    assert taken.json()["next"] == [f"RAP_STATE_KEY_PROVIDER=systemd_credential rap-state restore {place} -D NEW_ROOT"]
+    done = rap_state("restore", place, "-D", str(tmp_path / "new"), "-o", "json", environment=around)
+    assert (done.code, done.json()["key_file"], done.err) == (0, None, "")
+    assert rap_state("keys", "-D", str(tmp_path / "new"), environment={"RAP_STATE_CREDENTIAL": "rap.key"}).code == 0

@@ -23,6 +23,8 @@ from typing import Any
 
 from rap_journal.backup_files import KEY_BYTES, public_recovery_key
 from rap_journal.errors import MisuseError, StateStoreError
+from rap_journal.key_files import KeyProvider
+from rap_journal.markers import ProviderKind
 from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.os_surroundings import write_private_file
 from rap_journal.sealing import Purpose
@@ -30,6 +32,7 @@ from rap_projections.agent_reading import read_agent
 from rap_projections.backing_up import BackupReceipt, Maker, error_word, take_backup
 from rap_projections.backup_content import LeftCluster
 from rap_projections.history_source import HistorySource
+from rap_projections.key_providers.choosing import PROVIDER
 from rap_tools.exit_codes import ExitCode
 from rap_tools.invocation import program
 from rap_tools.json_output import head
@@ -49,7 +52,7 @@ def run(session: Session) -> int:
         left = [LeftCluster(name, it.floors) for name, it in sorted(clusters.items()) if it.left_us is not None]
         with _recipient(session) as recipient:
             receipt = take_backup(str(path), sources, left, maker, recipient=recipient, private_keys=False, left_out=left_out)
-    _tell(session, receipt)
+    _tell(session, receipt, keys)
     return ExitCode.FAIL_CLOSED if receipt.left_out else ExitCode.DONE
 
 
@@ -107,12 +110,17 @@ def _named(recipient: str | None) -> bytes | None:
         raise MisuseError("--recipient is 64 hexadecimal digits; nothing was written.", reason="recipient") from error
 
 
-def _tell(session: Session, receipt: BackupReceipt) -> None:
+def _tell(session: Session, receipt: BackupReceipt, keys: KeyProvider) -> None:
     place = shlex.quote(receipt.path)
     # The recipient is the store's own key unless another one was named.
     is_own = not (session.options.recipient or session.options.new_recovery_key)
-    keys = "--key-file THIS_KEY" if is_own else f"--key-file NEW_KEY --recovery-key FILE --expect {receipt.fingerprint}"
-    following = [f"{program()} restore {place} -D NEW_ROOT {keys}"]
+    restore = f"{program()} restore {place} -D NEW_ROOT"
+    following = [f"{restore} --key-file NEW_KEY --recovery-key FILE --expect {receipt.fingerprint}"]
+    if is_own and keys.kind is ProviderKind.FILE:
+        following = [f"{restore} --key-file THIS_KEY"]
+    elif is_own:
+        # Where the key is stays with the settings of its kind.
+        following = [f"{PROVIDER}={keys.kind.name.lower()} {restore}"]
     fields: dict[str, Any] = {
         "file": receipt.path, "size": receipt.size, "sha256": receipt.sha256, "fingerprint": receipt.fingerprint,
         "recipient": receipt.recipient, "clusters": list(receipt.clusters), "left_out": receipt.left_out, "next": following,

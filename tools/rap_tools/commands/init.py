@@ -1,6 +1,7 @@
 """`rap-state init`: makes an empty store and its key file.
 
-Under `-o json` an object of format `rap-state-init`: `root`, `key_file`, `changed` (false where there was a store already), `made` and `next`.
+Under `-o json` an object of format `rap-state-init`: `root`, `key_file` (null where the settings name another provider), `changed` (false
+where there was a store already), `made` and `next`.
 
 Rules this file keeps:
 
@@ -14,6 +15,7 @@ Example::
 """
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,33 +24,30 @@ from rap_projections.keys import FileKeyProvider
 from rap_projections.store import NodeStore
 from rap_tools.invocation import program
 from rap_tools.json_output import head
-from rap_tools.opening import StoreReading
+from rap_tools.opening import StoreReading, provider_of_new_store
 from rap_tools.session import Session
 
 
 def run(session: Session) -> int:
     """Make the store."""
     root, key_file = Path(session.root()).absolute(), session.key_file
-    if key_file is None:
-        raise MisuseError(
-            "a new store needs a key file, kept outside of it; nothing was made. Give --key-file FILE.", reason="no_key_file"
-        )
-    keys = Path(key_file).absolute()
+    keys = provider_of_new_store(key_file, session.environment)
+    path = keys.path if isinstance(keys, FileKeyProvider) else None
     if not root.parent.is_dir():
         raise MisuseError(f"there is no folder {root.parent} to make {root.name} in; nothing was made.", reason="no_parent")
     if root.is_file():
         raise MisuseError(f"{root} is a file; nothing was made. Name a folder that is not there yet.", reason="not_a_folder")
-    changed = not _is_store(str(root), str(keys))
+    changed = not _is_store(str(root), path, session.environment)
     if changed:
-        NodeStore.open(root, keys=FileKeyProvider(keys), create=True, background=False).close()
-    _tell(session, root, keys, changed)
+        NodeStore.open(root, keys=keys, create=True, background=False).close()
+    _tell(session, root, path, keys.kind.name.lower(), changed)
     return 0
 
 
-def _is_store(root: str, key_file: str) -> bool:
+def _is_store(root: str, key_file: str | None, settings: Mapping[str, str]) -> bool:
     """Whether there is a store already. Raises `KeyTampered`, `KeyUnavailable` where this key does not open it, `DamageError`."""
     try:
-        store = StoreReading.open(root, key_file)
+        store = StoreReading.open(root, key_file, settings)
     except NoSuchStore:
         return False
     with store:
@@ -58,21 +57,21 @@ def _is_store(root: str, key_file: str) -> bool:
     return True
 
 
-def _tell(session: Session, root: Path, keys: Path, changed: bool) -> None:
+def _tell(session: Session, root: Path, key_file: str | None, kind: str, changed: bool) -> None:
     place = f"-D {shlex.quote(str(root))}"
     following = [
-        f"{program()} status {place} --key-file {shlex.quote(str(keys))}",
+        f"{program()} status {place}{f' --key-file {shlex.quote(key_file)}' if key_file else ''}",
         f"{program()} fabric bundle -c lab -O bundle.cbor",
         f"{program()} verify {place}",
     ]
     made = {
         "root": "the store: agent/ and clusters/, a marker, the writer's lock",
-        "key_file": "32 random bytes, 0600: without it nothing opens",
+        **({"key_file": "32 random bytes, 0600: without it nothing opens"} if key_file else {}),
     }
     if not session.is_text:
         fields: dict[str, Any] = {
             "root": str(root),
-            "key_file": str(keys),
+            "key_file": key_file,
             "changed": changed,
             "made": made if changed else {},
             "next": following,
@@ -84,8 +83,11 @@ def _tell(session: Session, root: Path, keys: Path, changed: bool) -> None:
         text.line((f"There is a store in {root} already; nothing was made.", "bold"))
     else:
         text.line((f"made {root}", "bold green"), f"  {made['root']}")
-        text.line((f"key  {keys}", "bold green"), f"  {made['key_file']}")
-        text.line("Keep a copy of the key elsewhere. The agent opens the store with it and joins clusters.")
+        if key_file:
+            text.line((f"key  {key_file}", "bold green"), f"  {made['key_file']}")
+            text.line("Keep a copy of the key elsewhere. The agent opens the store with it and joins clusters.")
+        else:
+            text.line((f"key  {kind}", "bold green"), "  as the settings say: without it nothing opens")
     text.line("next:")
     for command in following:
         text.line("  ", command)

@@ -1,6 +1,7 @@
 """`rap-state restore`: makes a new store from a backup.
 
-Under `-o json` an object of format `rap-state-restore`: `root`, `key_file` and `clusters`.
+Under `-o json` an object of format `rap-state-restore`: `root`, `key_file` (null where the settings name another provider) and
+`clusters`.
 
 Rules this file keeps:
 
@@ -20,6 +21,7 @@ from rap_projections.keys import FileKeyProvider
 from rap_projections.store import NodeStore
 from rap_tools.exit_codes import ExitCode
 from rap_tools.json_output import head
+from rap_tools.opening import provider_of_new_store
 from rap_tools.session import Session
 
 
@@ -27,13 +29,10 @@ def run(session: Session) -> int:
     """Make the store."""
     options = session.options
     root, key_file = Path(session.root()).absolute(), session.key_file
-    if key_file is None:
-        raise MisuseError(
-            "a new store needs a key file, kept outside of it; nothing was made. Give --key-file FILE.", reason="no_key_file"
-        )
+    keys = provider_of_new_store(key_file, session.environment)
     if not root.parent.is_dir():
         raise MisuseError(f"there is no folder {root.parent} to make {root.name} in; nothing was made.", reason="no_parent")
-    if not Path(key_file).exists() and not (options.recovery_key and options.expect):
+    if key_file is not None and not Path(key_file).exists() and not (options.recovery_key and options.expect):
         raise KeyUnavailable(
             f"there is no key file {key_file}; nothing was made. Give the one of the store that was backed up; or, to have a new one made, "
             "--recovery-key and --expect.",
@@ -42,9 +41,8 @@ def run(session: Session) -> int:
     recovery = FileKeyProvider(Path(options.recovery_key).absolute()).key_encryption_key() if options.recovery_key else None
     survivor_keys = FileKeyProvider(Path(options.survivor_key_file).absolute()) if options.survivor_key_file else None
     store = NodeStore.restore(
-        Path(options.file).absolute(), root, keys=FileKeyProvider(Path(key_file).absolute()), recovery=recovery, expect=options.expect,
-        survivor=Path(options.survivor).absolute() if options.survivor else None, survivor_keys=survivor_keys,
-        background=False,
+        Path(options.file).absolute(), root, keys=keys, recovery=recovery, expect=options.expect,
+        survivor=Path(options.survivor).absolute() if options.survivor else None, survivor_keys=survivor_keys, background=False,
     )  # fmt: skip
     with store:
         clusters = [cluster.id for cluster in store.clusters()]
