@@ -251,7 +251,7 @@ def test_a_surviving_folder_under_another_clusters_name_raises_no_floor_of_that_
 
 
 def test_a_survivor_that_is_not_there_is_told_by_its_whole_path() -> None:
-    """The last part of its path was all that the error named."""
+    """Mutation: the last part of its path was all that the error named."""
     it = furnished()
     it.kit.store.backup(BACKUP)
     with pytest.raises(NoSuchStore, match="nothing of a store is left in /mnt/old; nothing was restored") as caught:
