@@ -137,7 +137,7 @@ class Membership(NamedTuple):
         joined_us: node time of joining.
         left_us: node time of leaving; None while the node stays.
         left_reason: why it was left.
-        floors: what is remembered of its floors, once it was left.
+        floors: what is remembered of its floors since it was left; joined again, it stays.
     """
 
     journal_id: bytes
@@ -293,7 +293,8 @@ def _closed(before: AgentView, event: Closed, record: Record) -> AgentView:
 
 
 def _joined(before: AgentView, event: ClusterJoined, record: Record) -> AgentView:
-    membership = Membership(event.journal_id, record.node_us, None, "")
+    known = before.clusters.get(event.cluster_id)
+    membership = Membership(event.journal_id, record.node_us, None, "", known.floors if known is not None else NOTHING_KNOWN)
     return before._replace(clusters=with_entry(before.clusters, event.cluster_id, membership))
 
 

@@ -16,7 +16,6 @@ from rap_projections.cluster_context import ClusterContext
 from rap_projections.document_shelf import DocumentShelf
 from rap_projections.event_kinds import HEALTH, IDENTITY, SNAPSHOTS, TRUST
 from rap_projections.folding import FoldedState
-from rap_projections.journaled_state import JournaledState
 from rap_projections.known_floors import KnownFloors, higher_floors, read_floors
 from rap_projections.operations import Allowed, Operation
 from rap_projections.witness_floors import witness_floors
@@ -25,10 +24,16 @@ _READ = (IDENTITY, TRUST, SNAPSHOTS, HEALTH)
 """The classes that a backup is taken of; no cache is among them (spec 11)."""
 
 
-def known_floors(core: JournaledState) -> KnownFloors:
-    """The highest floors that the state of an open journal and its witness know."""
+def known_floors(context: ClusterContext) -> KnownFloors:
+    """The highest floors that the state of an open journal knows, and its witness when it was opened.
+
+    Whether the state is validated is known by a sound state alone: a ticket may have come since.
+    """
+    core = context.core
     with core.lock:
-        return higher_floors(read_floors(witness_floors(core.state)), read_floors(core.journal.recovered_floors))
+        known = read_floors(witness_floors(core.state))
+        highest = higher_floors(known, read_floors(core.journal.recovered_floors))
+    return highest if context.fail_closed_reason is not None else highest._replace(restore=known.restore)
 
 
 class LiveSource:

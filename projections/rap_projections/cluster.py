@@ -192,7 +192,7 @@ class ClusterState:
 
     def known_floors(self) -> KnownFloors:
         """The highest floors that state and witness know."""
-        return known_floors(self._core)
+        return known_floors(self._context)
 
     def heed_doubts(self) -> None:
         """Mark the state as not validated where the anchor tells of a doubt; the store calls it. Raises what writing raises."""

@@ -56,7 +56,7 @@ def heed(context: ClusterContext, doubts: Doubts) -> None:
     core = context.core
     if context.fail_closed_reason is not None:
         return
-    doubt = doubts.about(context.cluster_id, known_floors(core))
+    doubt = doubts.about(context.cluster_id, known_floors(context))
     if doubt is None:
         return
     nonce = core.random_bytes(NONCE_BYTES)

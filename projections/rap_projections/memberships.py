@@ -30,11 +30,12 @@ from rap_projections.cluster_building import check_not_below, cluster_core, pin
 from rap_projections.doubts import Doubts
 from rap_projections.format_commit import keep_in_step
 from rap_projections.journaled_state import JournaledState, Machine
-from rap_projections.known_floors import NOTHING_KNOWN, KnownFloors
+from rap_projections.known_floors import NOTHING_KNOWN, KnownFloors, higher_floors
 from rap_projections.receipts import Receipt
 from rap_projections.refusals import NoSuchCluster
 from rap_projections.restoring import floors_on_disk
 from rap_projections.store_folders import StoreFolders
+from rap_projections.trust import RestoreState
 
 CLUSTERS_MAX = 1000
 """Most clusters that an installation knows, left ones included: the floors of all of them are one record beside the anchor's number."""
@@ -100,7 +101,7 @@ class Memberships:
         if name not in self._clusters and name not in self._unopened:
             raise _no_cluster(name)
         cluster = self._clusters.get(name)
-        floors = cluster.known_floors() if cluster is not None else floors_on_disk(self._folders, name)
+        floors = self._floors_to_remember(name, cluster)
         receipt = self._agent.execute(lambda now: agent.decide_left(self._agent.view(), name, reason=reason, floors=floors))
         self._clusters = {other: kept for other, kept in self._clusters.items() if other != name}
         if cluster is not None:
@@ -175,9 +176,19 @@ class Memberships:
         return cluster_core(self._folders, self._machine, name, folder)
 
     def _remembered(self, name: str) -> KnownFloors:
-        """What the agent's journal still knows of the floors of a cluster that was left."""
-        known = self._agent.view().clusters.get(name)
-        return known.floors if known is not None else NOTHING_KNOWN
+        """What the agent's journal knows of a cluster's floors: of an earlier stay, and beside the anchor's number."""
+        view = self._agent.view()
+        left = view.clusters[name].floors if name in view.clusters else NOTHING_KNOWN
+        return higher_floors(left, view.anchor.floors.get(name, NOTHING_KNOWN))._replace(restore=left.restore)
+
+    def _floors_to_remember(self, name: str, cluster: ClusterState | None) -> KnownFloors:
+        """The floors of a cluster that is being left, and those that are remembered already: none falls by leaving again.
+
+        Where its own cannot be read, nobody knows what it had accepted: joined again, it waits for the cluster's ticket.
+        """
+        its_own = cluster.known_floors() if cluster is not None else floors_on_disk(self._folders, name)
+        restore = its_own.restore if its_own is not None else RestoreState.NOT_VALIDATED.value
+        return higher_floors(its_own or NOTHING_KNOWN, self._remembered(name))._replace(restore=restore)
 
 
 def _missing(name: str) -> DamageError:

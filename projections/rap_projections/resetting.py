@@ -80,7 +80,7 @@ class Resets:
             if not reason and pinned is not None and pinned.fingerprint == hashlib.sha256(bundle).digest():
                 return UNCHANGED
             raise _not_needed(cluster.cluster_id, TRUST)
-        floors = known_floors(cluster.core)
+        floors = known_floors(cluster)
         check_not_below(verified, floors)
         with cluster.authority:
             given_up = self._damaged(TRUST)

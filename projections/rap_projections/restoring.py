@@ -19,6 +19,7 @@ Example::
 import hmac
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import reduce
 from typing import NamedTuple
 
 from rap_journal.backup_files import NO_VOUCHER, BackupFile, decode_backup, unseal_backup, voucher_for
@@ -219,23 +220,22 @@ class Restoration:
 
 
 def _witnessed(folder: Directory, name: str, setup: Setup) -> KnownFloors:
-    """The highest floors of the slots of a witness that unseal. Raises `StateStoreError` or `OSError` where none does."""
+    """The highest floors of the slots of a witness. Raises `StateStoreError` or `OSError` where no slot is whole, or one was tampered with."""
     marker = read_marker(folder).marker
     if (marker.kind, marker.cluster) != (MarkerKind.CLUSTER, name):
         raise DamageError("the folder is another cluster's", reason="foreign")
     ring = open_key_ring(folder, setup.key_folders, setup.provider, marker)
-    floors = NOTHING_KNOWN
-    for slot in read_witness(folder).slots:
-        if slot.journal_id == marker.journal_id:
-            floors = higher_floors(floors, read_floors(open_slot(slot, ring).floors))
-    return floors
+    slots = [slot for slot in read_witness(folder).slots if slot.journal_id == marker.journal_id]
+    if not slots:
+        raise DamageError("no slot of the witness is whole", reason="no_slot")
+    return reduce(higher_floors, [read_floors(open_slot(slot, ring).floors) for slot in slots])
 
 
-def floors_on_disk(folders: StoreFolders, name: str) -> KnownFloors:
-    """The floors that the witness of a cluster still knows, whether or not the cluster can be opened; none where it cannot be read."""
+def floors_on_disk(folders: StoreFolders, name: str) -> KnownFloors | None:
+    """The floors that the witness of a cluster still knows, whether or not the cluster can be opened; None where it cannot be read."""
     with suppress(StateStoreError, OSError), folders.cluster(name) as folder:
         return _witnessed(folder, name, cluster_setup(folders.keys, folders.randomness, folders.policy, folders.release))
-    return NOTHING_KNOWN
+    return None
 
 
 def _verified_chain(saved: SavedCluster) -> list[VerifiedBundle]:

@@ -162,7 +162,8 @@ class NodeStore:
     def leave(self, cluster_id: str, *, reason: str) -> Receipt:
         """Stop being a member: the agent's journal says so, the cluster is closed, and its folder is removed.
 
-        The floors are remembered, so that joining again does not lower them (trust, 15).
+        The floors are remembered, so that joining again does not lower them (trust, 15). Where they cannot be read any more, it is
+        remembered that they could not: joined again, the cluster waits for a ticket.
 
         A cluster that could not be opened can be left too. Raises `NoSuchCluster`, `MisuseError` for a reason that is no short word,
         and what writing raises. A crash in between is made up for at the next opening.

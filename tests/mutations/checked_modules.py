@@ -42,7 +42,7 @@ _PROJECTIONS: dict[str, tuple[str, ...]] = {
     "resetting": ("resetting",),
     "backup_content": ("backup_content",),
     "backing_up": ("backing_up",),
-    "restoring": ("restoring",),
+    "restoring": ("restoring", "memberships"),
     "restored_state": ("restored_state",),
     "restore_decisions": ("restore_decisions", "restore_calls"),
     "restore_calls": ("restore_calls",),

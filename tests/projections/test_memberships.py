@@ -17,9 +17,11 @@ from rap_projections.agent import AgentView
 from rap_projections.anchor_decisions import decide_numbered
 from rap_projections.documents import Scope
 from rap_projections.known_floors import KnownFloors
-from rap_projections.refusals import NoSuchCluster, WrongFingerprint
+from rap_projections.refusals import NoSuchCluster, Rollback, WrongFingerprint
 from rap_projections.testing import Fabric, memory_store
 from rap_projections.trust import RestoreState
+from tests.projections.anchor_kit import in_step, tick
+from tests.projections.restore_kit import answer
 from tests.projections.store_kit import (
     CLUSTER,
     FOLDER,
@@ -183,6 +185,66 @@ def test_after_leaving_a_cluster_can_be_joined_with_another_bootstrap() -> None:
     trust = it.kit.store.join(CLUSTER, bundle=bundle, expect=sha256).view().trust
     assert trust.bootstrap is not None and trust.bootstrap.fingerprint.hex() == sha256
     assert it.kit.store.agent.view().joined() == (CLUSTER,)
+
+
+def accepted_much() -> Ready:
+    """A member of a cluster that came with its third bundle and second routes, and was a member before."""
+    it = ready()
+    it.fabric.issued_at_s += 1
+    old = it.fabric.routes([("node-1", [])])
+    it.cluster.activate(it.fabric.routes([("node-2", [])]))
+    for _time in range(2):
+        it.cluster.trust.update(it.fabric.next_bundle())
+    it.kit.store.leave(CLUSTER, reason="moved")
+    join_with(it, 2)
+    with pytest.raises(Rollback):
+        it.cluster.activate(old)
+    return it
+
+
+def join_with(it: Ready, number: int) -> ClusterState:
+    """Join with one of the bundles that there are."""
+    bundle = it.fabric.bundles[number]
+    return it.kit.store.join(CLUSTER, bundle=bundle, expect=hashlib.sha256(bundle).hexdigest())
+
+
+@pytest.mark.parametrize("wound", [None, "missing-cluster", "witness-lost", "marker-lost"])
+def test_what_was_accepted_in_an_earlier_stay_stays_the_floor_however_often_a_cluster_is_left(wound: str | None) -> None:
+    """Mutation: floors that cannot be read take the place of those that are remembered, or joining forgets these."""
+    it = accepted_much()
+    before = it.cluster.known_floors()
+    if wound is not None:
+        it.kit.wound(wound)
+    it.kit.store.leave(CLUSTER, reason="again")
+    for number in range(2):
+        with pytest.raises(Rollback):
+            join_with(it, number)
+    after = join_with(it, 2).known_floors()
+    assert (after.bundle, after.scopes) == (before.bundle, before.scopes)
+
+
+@pytest.mark.parametrize("wound", ["missing-cluster", "witness-lost", "marker-lost"])
+def test_a_cluster_that_is_left_with_unreadable_floors_waits_for_a_ticket_when_it_is_joined_again(wound: str) -> None:
+    """Mutation: leaving and joining takes the place of asking the cluster, where nobody knows any more what was accepted."""
+    it = ready()
+    it.kit.wound(wound)
+    it.kit.store.leave(CLUSTER, reason="damaged")
+    assert it.kit.join(it.fabric).status()["trust"]["restore_state"] == "restored-not-validated"
+    it.cluster.validate_restore(it.fabric.restore_ticket(**answer(it.cluster.restore_request())))
+    it.kit.store.leave(CLUSTER, reason="sound")
+    assert it.kit.join(it.fabric).status()["trust"]["restore_state"] == "normal"
+
+
+def test_floors_beside_the_number_of_an_anchor_count_where_the_others_cannot_be_read() -> None:
+    """Mutation: a bundle below the floor comes into force, and the floor is raised over it afterwards."""
+    it = in_step()
+    it.cluster.trust.update(it.fabric.next_bundle())
+    tick(it, hours=7)
+    it.kit.wound("missing-cluster")
+    it.kit.store.leave(CLUSTER, reason="gone")
+    with pytest.raises(Rollback):
+        join_with(it, 0)
+    assert join_with(it, 1).known_floors().bundle[0] == 2
 
 
 def test_a_refused_leave_changes_nothing() -> None:
