@@ -78,12 +78,12 @@ class Bundles:
         cluster = self._context
         current = cluster.require_bundle()
         for data in bundles:
-            cluster.refused.raise_known(data)
+            cluster.refused.raise_known(DocumentType.BUNDLE, data)
         try:
             return verify_bundles(self._unknown(bundles), current, trusted_s=cluster.core.now().trusted_s)
         except RefusedError as refusal:
             if len(bundles) == 1:
-                cluster.refused.remember(bundles[0], refusal)
+                cluster.refused.remember(DocumentType.BUNDLE, bundles[0], refusal)
             raise
 
     def _unknown(self, bundles: Sequence[bytes]) -> Sequence[bytes]:

@@ -83,8 +83,8 @@ class Snapshots:
         check_word("source", source)
         require("document", document, bytes)
         cluster.core.origin(context)
-        with cluster.authority, self._recording(document, source, context):
-            cluster.refused.raise_known(document)
+        with cluster.authority, self._recording(DocumentType.HEAD, document, source, context):
+            cluster.refused.raise_known(DocumentType.HEAD, document)
             verified = verify_head(document, cluster.require_trust(), trusted_s=cluster.core.now().trusted_s)
             held = cluster.state.view(SNAPSHOTS).head
             if held is not None and held.content_id == verified.content_id:
@@ -113,8 +113,8 @@ class Snapshots:
         check_word("source", source)
         require("document", document, bytes)
         cluster.core.origin(context)
-        with self._recording(document, source, context):
-            cluster.refused.raise_known(document)
+        with self._recording(DocumentType.SNAPSHOT, document, source, context):
+            cluster.refused.raise_known(DocumentType.SNAPSHOT, document)
             if claims_to_be(document, DocumentType.INCREMENT):
                 return self._verify_increment(document, scope)
             return verify_snapshot(
@@ -203,7 +203,7 @@ class Snapshots:
         check_word("source", source)
         require("document", document, bytes)
         cluster.require_open()
-        with self._recording(document, source, context):
+        with self._recording(DocumentType.SNAPSHOT, document, source, context):
             check_document_size(document, DocumentType.SNAPSHOT)
         stored = stored_document(document, file_id=cluster.core.store(SNAPSHOTS, document))
         form = "increment" if claims_to_be(document, DocumentType.INCREMENT) else "snapshot"
@@ -236,12 +236,12 @@ class Snapshots:
         )
 
     @contextmanager
-    def _recording(self, document: bytes, source: str, context: Context) -> Iterator[None]:
+    def _recording(self, asked: DocumentType, document: bytes, source: str, context: Context) -> Iterator[None]:
         """Record a refusal, where there is space for that, and let it through."""
         try:
             yield
         except RefusedError as refusal:
-            self._context.refused.remember(document, refusal)
+            self._context.refused.remember(asked, document, refusal)
             with suppress(NoSpace):
                 self._record(refusal, document, source, context)
             raise
