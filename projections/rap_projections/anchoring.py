@@ -40,7 +40,7 @@ from rap_projections.anchor_decisions import (
 from rap_projections.anchor_events import AnchorDoubtSettled, AnchorNote
 from rap_projections.doubts import Doubt
 from rap_projections.event_kinds import Event
-from rap_projections.key_providers.anchors import Anchor, ProvisioningAnchor
+from rap_projections.key_providers.anchors import NUMBER_MAX, Anchor, ProvisioningAnchor
 from rap_projections.known_floors import NOTHING_KNOWN, KnownFloors
 from rap_projections.node_time import Now
 from rap_projections.store_folders import StoreFolders
@@ -237,12 +237,16 @@ class Anchoring:
     def _ask(self, anchor: Anchor) -> Answer:
         self._reason = ""
         try:
-            return Answer(anchor.read())
+            number = anchor.read()
         except KeyLost:
             return Answer(None, is_gone=True)
-        except (StateStoreError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - a driver raises what it likes, and one that does not answer blocks nothing.
             self._reason = _reason(error)
             return Answer(None)
+        if type(number) is int and 0 <= number <= NUMBER_MAX:
+            return Answer(number)
+        self._reason = "no_number"
+        return Answer(None)
 
     def _write_and_raise(self, anchor: Anchor, number: int, reason: str) -> None:
         """Without room for the event nothing is raised: at the next opening or tick all is as it was."""
@@ -261,7 +265,7 @@ class Anchoring:
     def _rise(self, anchor: Anchor, number: int) -> bool:
         try:
             anchor.raise_to(number)
-        except (StateStoreError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - as above.
             self._reason = _reason(error)
             return False
         self._seen = number
@@ -288,5 +292,5 @@ class Anchoring:
                     cluster.heed_doubts()
 
 
-def _reason(error: StateStoreError | OSError) -> str:
+def _reason(error: Exception) -> str:
     return (error.reason if isinstance(error, StateStoreError) else None) or type(error).__name__

@@ -21,18 +21,23 @@ from tests.projections.store_kit import CLUSTER, Ready
 
 HOUR_S = 3600
 
+ANSWERS = object()
+"""Stands for the number that it has."""
+
 
 class MoodyAnchor(MemoryAnchor):
     """An anchor in memory that a test silences or takes away, and that counts what it is asked.
 
     Attributes:
-        mood: "answers", "silent", "gone", or "deaf": it can be read and not raised.
+        mood: "answers", "silent", "gone", or "deaf" or "broken": it can be read and not raised.
+        answer: what it answers, or raises, when it is read, where that is not its number.
         reads, raises: how often it was asked for.
     """
 
     def __init__(self, number: int = 0) -> None:
         super().__init__(number)
         self.mood = "answers"
+        self.answer: Any = ANSWERS
         self.reads = 0
         self.raises = 0
 
@@ -43,10 +48,14 @@ class MoodyAnchor(MemoryAnchor):
             raise KeyUnavailable("the anchor does not answer; nothing was done.", reason="tpm")
         if self.mood == "gone":
             raise KeyLost("there is no counter; nothing was done.", reason="no_counter")
-        return super().read()
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return super().read() if self.answer is ANSWERS else self.answer
 
     def raise_to(self, number: int) -> None:
         """As `MemoryAnchor.raise_to`, where it is in the mood."""
+        if self.mood == "broken":
+            raise RuntimeError("not one of those that a driver should raise")
         if self.mood != "answers":
             raise KeyUnavailable("the anchor does not answer; nothing was done.", reason="tpm")
         self.raises += number > super().read()

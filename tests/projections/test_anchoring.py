@@ -1,6 +1,7 @@
 """An anchor outside the root: what was put back from a copy shows, whatever crash or silence comes between."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from rap_projections.store_verification import verify_whole_store
 from rap_projections.testing import MemoryAnchor
 from rap_projections.testing.memory_store import ROOT
 from tests.projections.anchor_kit import (
+    ANSWERS,
     DOUBTED,
     NORMAL,
     MoodyAnchor,
@@ -237,6 +239,38 @@ def test_a_silent_anchor_blocks_nothing_and_decides_nothing() -> None:
     assert restore_state(it) == NORMAL
     with pytest.raises(KeyUnavailable):
         store.keys.provision_anchor()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (RuntimeError("tss2"), "RuntimeError"),
+        (ValueError("x"), "ValueError"),
+        *[(odd, "no_number") for odd in (-1, 2**70, "7", 3.0, True, None)],
+    ],
+)
+def test_an_anchor_that_raises_or_answers_what_it_should_not_does_not_answer(answer: Any, reason: str) -> None:
+    """Mutation: what a driver raises, or a number that is none, keeps the store from being opened, or is taken for a number."""
+    it = in_step()
+    it.kit.store.close()
+    anchor_of(it).answer = answer
+    store = it.kit.open()
+    assert (*told(store), store.report()["anchor"]["reason"], restore_state(it)) == ("unavailable", "cannot_tell", reason, NORMAL)
+    anchor_of(it).answer = ANSWERS
+    tick(it, hours=1)
+    assert told(store) == ("current", "not_seen")
+
+
+def test_an_anchor_that_raises_anything_when_it_is_raised_is_asked_again() -> None:
+    """Mutation: the housekeeper ends with the driver's error."""
+    it = in_step()
+    it.cluster.trust.update(it.fabric.next_bundle())
+    anchor_of(it).mood = "broken"
+    tick(it, hours=7)
+    assert (told(it.kit.store)[0], it.kit.store.report()["anchor"]["reason"]) == ("unavailable", "RuntimeError")
+    anchor_of(it).mood = "answers"
+    tick(it, hours=7)
+    assert told(it.kit.store) == ("current", "not_seen")
 
 
 def test_a_silent_anchor_is_asked_again_after_its_rest_and_what_it_says_then_counts() -> None:

@@ -18,11 +18,15 @@ STEPS_MAX = 16
 """Most steps that one call raises an anchor by: a counter in hardware wears, and a wrong number must not use it up."""
 
 
+NUMBER_MAX = 2**62
+"""The highest number that counts as an answer; no counter comes near it."""
+
+
 class Anchor(Protocol):
-    """A number that only rises."""
+    """A number that only rises. One that raises anything else than it says, or answers with no number, does not answer."""
 
     def read(self) -> int:
-        """The number now, from 0. Raises `KeyUnavailable` when it cannot be asked, `KeyLost` when there is none any more."""
+        """The number now, from 0 to `NUMBER_MAX`. Raises `KeyUnavailable` when it cannot be asked, `KeyLost` when there is none any more."""
         ...
 
     def raise_to(self, number: int) -> None:
