@@ -14,10 +14,9 @@ Example::
 """
 
 from collections.abc import Callable, Collection
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 
-from rap_journal.errors import DamageError, KeyLost, KeyUnavailable, StorageError
-from rap_journal.recovery_plan import Verdict
+from rap_journal.errors import DamageError, KeyLost, KeyUnavailable
 from rap_journal.recovery_report import ClassLoss, RecoveryReport
 from rap_journal.sealing import SealBroken
 from rap_projections import snapshot_decisions
@@ -28,6 +27,7 @@ from rap_projections.document_repair import repair_documents
 from rap_projections.documents import Scope
 from rap_projections.doubts import Doubts, heed
 from rap_projections.event_kinds import CLUSTER_CLASSES, HEALTH, IDENTITY, SNAPSHOTS, TRUST, Event
+from rap_projections.failing_closed import write_fail_closed
 from rap_projections.giving_way import count_quarantine
 from rap_projections.health_events import UptimeDebited
 from rap_projections.identity_events import IdentityRepaired
@@ -37,13 +37,11 @@ from rap_projections.lifecycle import ClassReset, RecoveryDone
 from rap_projections.node_time import Now
 from rap_projections.orphaned_keys import finish_wiping
 from rap_projections.refusals import RefusedError
-from rap_projections.retiring import SUBJECT
 from rap_projections.snapshot_events import SnapshotWithdrawn
 from rap_projections.snapshot_loss import DAMAGED, decide_snapshot_lost
 from rap_projections.snapshots import ScopeView
 from rap_projections.trust_decisions import decide_restore_marked
 from rap_projections.trust_events import TrustRepaired
-from rap_projections.upkeep_decisions import decide_fail_closed
 from rap_projections.witness_floors import decide_raised, is_rolled_back
 
 _NAMES = {spec.number: spec.name for spec in CLUSTER_CLASSES}
@@ -90,7 +88,7 @@ class Opening:
                 finish_wiping(self._core)
             self._derivation.derive_all()
             count_quarantine(self._core)
-        self._mark_fail_closed()
+        write_fail_closed(self._context)
 
     def _judge_losses(self, losses: list[ClassLoss]) -> None:
         """Losing identity or trust fails closed; what else is lost is reset."""
@@ -186,18 +184,6 @@ class Opening:
                     core.state.view(TRUST), reason="witness_behind", backup_digest=b"", nonce=nonce
                 ),
             )
-
-    def _mark_fail_closed(self) -> None:
-        """Write down that the cluster fails closed, so that the history before it is kept (journal, 17), or that it no longer does.
-
-        Not behind a tail that a recovery has just cut: the first record there tells what was cut, which waits for a sound opening.
-        """
-        core, reason = self._core, self._context.fail_closed_reason
-        if not core.journal.is_writable or (reason is not None and core.journal.report.verdict is not Verdict.CLEAN):
-            return
-        # Having no room for it, or a disk that fails, bars nobody from looking at what is left.
-        with suppress(StorageError) if reason is not None else nullcontext():
-            self._context.execute(SUBJECT, lambda now: decide_fail_closed(core.state.view(HEALTH).upkeep, reason), durable=True)
 
     def _withdraw_unsound(self) -> None:
         """Documents whose bytes are gone or damaged: a pending one is dropped, an active one gives way to a previous one, or to none."""

@@ -3,8 +3,8 @@
 Rules this file keeps:
 
 - A key is on disk, sealed for this purpose alone and together with its signing request, before any event names it.
-- A key or certificate that is named and cannot be read, or is not the one recorded, is damage: an opening that finds one fails closed
-  (spec 8). A certificate has a second copy in its event.
+- A key or certificate that is named and cannot be read, or is not the one recorded, is damage: whoever finds it, an opening or a use,
+  the cluster fails closed (spec 8). A certificate has a second copy in its event. What the disk does not hand over now is no damage yet.
 - A key that is lost for good ends the identity: that is recorded, and the node is to enroll anew. One that is not at hand now ends
   nothing: who needs it asks again later.
 - A key is wiped behind the event that puts it out of use, once that is durable; what a failed write may have named is not touched.
@@ -17,7 +17,8 @@ Example::
 """
 
 import hashlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from cryptography import x509
@@ -32,6 +33,7 @@ from rap_journal.sealing import Purpose, SealBroken
 from rap_projections.certificates import key_sha256, node_uri
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.event_kinds import IDENTITY
+from rap_projections.failing_closed import write_fail_closed
 from rap_projections.identity import Certificate, IdentityView, Key
 from rap_projections.identity_decisions import decide_lost
 
@@ -39,6 +41,9 @@ SEALED = "sealed:"
 """Where the keys of this file are, as the first part of a key's reference."""
 
 ALGORITHM = "ecdsa-p256"
+
+UNREADABLE = "unreadable"
+"""Why a key cannot be had where its file is there and the system does not let it be read."""
 
 
 class MadeKey(NamedTuple):
@@ -61,33 +66,56 @@ def make_key(context: ClusterContext, node_id: str) -> MadeKey:
 def kept_request(context: ClusterContext, key: Key) -> bytes:
     """The signing request that is sealed beside the private key of `key`.
 
-    Raises `DamageError` where the file is gone, does not unseal, or holds another key than the one that was requested; `KeyUnavailable`
-    where what it is sealed with is not there now; `KeyLost`, which is recorded, where it never will be again.
+    Raises `DamageError` where the file is gone, does not unseal, or holds another key than the one that was requested, and then the
+    cluster fails closed; `KeyUnavailable` where what it is sealed with is not there now; `KeyLost`, which is recorded, where it never
+    will be again.
     """
-    return _load(context, key)[1]
+    with _failing_closed(context):
+        return _load(context, key)[1]
 
 
 def private_key_of(context: ClusterContext, key: Key) -> ec.EllipticCurvePrivateKey:
     """The private key of `key`, for one use: whoever asks lets go of it at once. Raises what `kept_request` does."""
-    private_key = load_der_private_key(_load(context, key)[0], None)
-    if not isinstance(private_key, ec.EllipticCurvePrivateKey) or key_sha256(private_key.public_key()) != key.key_sha256:
-        raise _key_damaged(context, "key_swapped")
-    return private_key
+    with _failing_closed(context):
+        private_key = load_der_private_key(_load(context, key)[0], None)
+        if not isinstance(private_key, ec.EllipticCurvePrivateKey) or key_sha256(private_key.public_key()) != key.key_sha256:
+            raise _key_damaged(context, "key_swapped")
+        return private_key
 
 
 def check_kept_keys(context: ClusterContext) -> None:
-    """Read every key of the identity that is sealed in this store again, and every certificate. Raises what `kept_request` does."""
+    """Read every key of the identity that is sealed in this store again, and every certificate. Raises what `kept_request` does.
+
+    For an opening, which fails closed by itself.
+    """
     view: IdentityView = context.state.view(IDENTITY)
     for key in (view.key, view.next_key):
         if key is not None and key.reference.startswith(SEALED):
-            kept_request(context, key)
+            _load(context, key)
     for certificate in (view.certificate, view.next_certificate):
         if certificate is not None:
-            kept_certificate(context, certificate)
+            _load_certificate(context, certificate)
 
 
 def kept_certificate(context: ClusterContext, certificate: Certificate) -> bytes:
-    """A kept certificate (DER). Raises `DamageError` where it is gone or another one."""
+    """A kept certificate (DER). Raises `DamageError` where it is gone or another one, and then the cluster fails closed."""
+    with _failing_closed(context):
+        return _load_certificate(context, certificate)
+
+
+@contextmanager
+def _failing_closed(context: ClusterContext) -> Iterator[None]:
+    """Let damage that is found while at work count as an opening would let it."""
+    try:
+        yield
+    except DamageError as error:
+        if error.reason != UNREADABLE:
+            context.fail_closed("identity_damaged")
+            write_fail_closed(context)
+        raise
+
+
+def _load_certificate(context: ClusterContext, certificate: Certificate) -> bytes:
     data = context.shelf.load(IDENTITY, certificate.stored)
     if hashlib.sha256(data).digest() != certificate.facts.fingerprint:
         raise DamageError(
@@ -122,12 +150,17 @@ def _load(context: ClusterContext, key: Key) -> tuple[bytes, bytes]:
         raise
     except (DamageError, SealBroken, OSError) as error:
         # From None: what unsealing said is told by the reason, and nothing of a key belongs into a traceback.
-        reason = error.reason if isinstance(error, DamageError) else "missing" if isinstance(error, OSError) else "seal_broken"
-        raise _key_damaged(context, reason) from None
+        raise _key_damaged(context, _reason(error)) from None
     secret, request = decode_own(sealed)
     if hashlib.sha256(request).digest() != key.request_sha256:
         raise _key_damaged(context, "key_swapped")
     return bytes(secret), bytes(request)
+
+
+def _reason(error: DamageError | SealBroken | OSError) -> str | None:
+    if isinstance(error, OSError):
+        return "missing" if isinstance(error, FileNotFoundError) else UNREADABLE
+    return error.reason if isinstance(error, DamageError) else "seal_broken"
 
 
 def _key_damaged(context: ClusterContext, reason: str | None) -> DamageError:

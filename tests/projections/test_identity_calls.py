@@ -254,7 +254,7 @@ def test_a_sealed_key_damaged_while_the_store_runs_is_told_and_not_made_anew(wha
     it = ready()
     ask(it)
     secret = private_key(it)
-    digest = it.cluster.digest()
+    before = it.cluster.view().identity
     how, reason = DAMAGE[what]
     (path,) = key_files(it.kit.filesystem)
     how(it.kit.filesystem, path)
@@ -264,7 +264,7 @@ def test_a_sealed_key_damaged_while_the_store_runs_is_told_and_not_made_anew(wha
     assert (caught.value.cluster, caught.value.state_class) == ("lab", "identity")
     assert (caught.value.reason or "").startswith(reason)
     assert secret[36:68].hex() not in "".join(format_exception(caught.value))
-    assert (it.cluster.digest(), key_files(it.kit.filesystem)) == (digest, left)
+    assert (it.cluster.view().identity, key_files(it.kit.filesystem)) == (before, left)
 
 
 def test_another_key_file_of_the_same_cluster_is_not_taken_for_the_requested_one() -> None:

@@ -1,6 +1,7 @@
 """Using the identity: signatures without the key, and only as long as new sessions may begin."""
 
 import copy
+import errno
 import hashlib
 import logging
 import pickle
@@ -18,6 +19,7 @@ from rap_journal.errors import DamageError, FailClosed, MisuseError
 from rap_projections import Operation
 from rap_projections.documents import RevocationKind
 from rap_projections.identity_keys import private_key_of
+from rap_projections.identity_status import IdentityState
 from rap_projections.identity_use import Signer
 from rap_projections.refusals import NotAllowed, NotValidated
 from rap_projections.trust_events import RestoreMarked
@@ -167,7 +169,8 @@ def test_after_a_renewal_the_next_signer_signs_with_the_new_key() -> None:
     public_key(signer).verify(signer.sign(b"x"), b"x", ec.ECDSA(hashes.SHA256()))
 
 
-def test_a_damaged_key_is_told_and_signs_nothing() -> None:
+def test_a_damaged_key_that_is_found_while_at_work_fails_closed_at_once_and_can_be_reset() -> None:
+    """Mutation: the status says that all is well, and there is no way out before the next opening."""
     it = working()
     signer = it.cluster.identity.signer()
     (path,) = key_files(it.kit.filesystem)
@@ -175,6 +178,32 @@ def test_a_damaged_key_is_told_and_signs_nothing() -> None:
     with pytest.raises(DamageError) as caught:
         signer.sign(b"x")
     assert caught.value.state_class == "identity"
+    assert (it.cluster.status()["fail_closed"], it.cluster.identity.status().state) == ("identity_damaged", IdentityState.DAMAGED)
+    assert it.cluster.view().health.upkeep.fail_closed.reason == "identity_damaged"
+    assert it.cluster.allows(Operation.NEW_SESSION)[:2] == (False, "fail_closed")
+    it.cluster.reset("identity")
+    assert (it.cluster.status()["fail_closed"], it.cluster.identity.status().state) == (None, IdentityState.NONE)
+
+
+def failing_with(error: Exception) -> Callable[..., bytes]:
+    """A call that raises this error."""
+
+    def fail(*_arguments: object, **_named: object) -> bytes:
+        raise error
+
+    return fail
+
+
+def test_a_key_that_the_system_does_not_hand_over_now_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: a process that has too many files open fails closed until it is opened anew."""
+    it = working()
+    signer = it.cluster.identity.signer()
+    with monkeypatch.context() as failing:
+        failing.setattr(it.cluster._core, "load", failing_with(OSError(errno.EMFILE, "too many open files")))
+        with pytest.raises(DamageError, match="cannot be read \\(unreadable\\)"):
+            signer.sign(b"x")
+    assert it.cluster.status()["fail_closed"] is None
+    assert signer.sign(b"x")
 
 
 def test_after_closing_nothing_is_signed() -> None:

@@ -272,6 +272,7 @@ def test_no_store_is_restored_into_another_one(place: str) -> None:
 
 
 def test_a_survivor_that_cannot_be_read_hinders_nothing() -> None:
+    """Mutation: a witness without a whole slot is taken for one that knows no floors."""
     it = furnished()
     it.kit.store.backup(BACKUP)
     it.kit.store.close()
