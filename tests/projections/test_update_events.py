@@ -8,7 +8,7 @@ from tests.projections.frozen_kinds import hints_in, kinds_in, kinds_of, unwrapp
 
 FROZEN = """
 40.1 UpdateStaged decision strict: subject (name), version, sequence, sha256 (digest), size, location (address), rollout (name),
-    minimum_sequence, content_id (digest)
+    minimum_sequence, content_id (digest), stored (document)
 41.1 ArtifactVerified decision strict: subject (name), sequence, sha256 (digest)
 42.1 UpdateActivated decision strict: subject (name), version, sequence, sha256 (digest)
 43.1 UpdateConfirmed decision strict: subject (name), sequence
@@ -33,7 +33,7 @@ def test_all_are_strict_events_of_the_updates_class_numbered_40_to_49() -> None:
 
 
 def test_what_is_staged_is_a_signed_reference_and_names_the_document_that_holds_it() -> None:
-    assert UpdateStaged._fields == (*ArtifactReference._fields, "content_id")
+    assert UpdateStaged._fields == (*ArtifactReference._fields, "content_id", "stored")
 
 
 def test_the_bytes_count_by_their_digest_and_stand_in_no_event() -> None:
