@@ -14,6 +14,7 @@ Example::
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import PurePath
 from types import TracebackType
@@ -41,6 +42,7 @@ from rap_projections.refusals import NoSuchCluster
 from rap_projections.release import RELEASE, Release
 from rap_projections.store_folders import cluster_setup
 from rap_projections.store_making import require_unused
+from rap_projections.store_root import require_no_part
 
 
 class LedgerEntry(NamedTuple):
@@ -205,11 +207,14 @@ class History:
             opened = (filesystem or OsFileSystem()).open_root(str(root))
         except FileNotFoundError as error:
             raise _no_store(str(root)) from error
-        if opened.status(MARKER) is None:
-            with opened:
+        with ExitStack() as closing_on_failure:
+            closing_on_failure.callback(opened.close)
+            if opened.status(MARKER) is None:
                 if opened.status(RESTORING) is None:
                     require_unused(opened, str(root))
-            raise _no_store(str(root))
+                raise _no_store(str(root))
+            require_no_part(opened, str(root))
+            closing_on_failure.pop_all()
         return cls(opened, keys, release)
 
     @property

@@ -364,7 +364,11 @@ class JournaledState:
         return oldest_us is not None and self._node_time.at(instant) - oldest_us >= self._setup.batch_delay_ms * 1000
 
     def _closed(self) -> MisuseError:
-        return MisuseError(f"{self.name} is closed; nothing was done. Open the store again.", cluster=self.name, reason="closed")
+        return MisuseError(
+            f"{self.name} is closed, or was left; nothing was done. Open the store again, or join it.",
+            cluster=self.name,
+            reason="closed",
+        )
 
     def _check_causes(self, origin: Origin) -> None:
         if origin.causes and max(origin.causes) > self.journal.durable_lsn:

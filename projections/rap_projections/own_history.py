@@ -15,7 +15,7 @@ Example::
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from rap_journal.errors import CursorDiverged, HistoryGone
+from rap_journal.errors import CursorDiverged, HistoryGone, MisuseError
 from rap_journal.filesystem import Directory
 from rap_journal.journal import Journal
 from rap_journal.reader import JournalReader
@@ -60,6 +60,10 @@ class OwnHistory(NamedTuple):
             self.journal.bring_witness_up()
 
     def _require_kept(self, reader: JournalReader, lsn: int) -> None:
+        if lsn < 0:
+            raise MisuseError(
+                f"an LSN is 0 or more, and {lsn} is none; nothing was done.", cluster=self.name, lsn=lsn, reason="bad_lsn"
+            )
         if lsn > reader.horizon.lsn:
             raise CursorDiverged(
                 f"LSN {lsn} is beyond the last record of {self.name}, {reader.horizon.lsn}.", cluster=self.name, lsn=lsn

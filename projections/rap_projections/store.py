@@ -269,7 +269,8 @@ class NodeStore:
         return store
 
     def report(self) -> dict[str, Any]:
-        """Status of the store and all clusters, safe to send (spec 12)."""
+        """Status of the store and all clusters, safe to send (spec 12). Raises `MisuseError` after closing."""
+        self._require_open()
         view = self._agent.view()
         return {
             "format": "rap-state-report",

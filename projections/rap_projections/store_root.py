@@ -18,9 +18,10 @@ from contextlib import contextmanager, suppress
 from pathlib import PurePath
 
 from rap_journal.clock import Clock
-from rap_journal.errors import MisuseError, NoSuchStore, StateStoreError, StoreBusy
+from rap_journal.errors import DamageError, MisuseError, NoSuchStore, StateStoreError, StoreBusy
 from rap_journal.filesystem import Directory, FileSystem, Lock
 from rap_journal.layout import AGENT, CLUSTERS, LOCK, MARKER, TEMPORARY, lock_holder_text
+from rap_journal.markers import MarkerKind, read_marker
 from rap_journal.os_surroundings import process_id, real_path
 from rap_journal.space import no_space_means
 from rap_journal.trees import remove_tree
@@ -58,6 +59,24 @@ def require_outside_stores(filesystem: FileSystem, path: str) -> None:
     )
 
 
+def require_no_part(root: Directory, path: str) -> None:
+    """Raise `NoSuchStore` where the folder is a cluster's, or the agent's, of a store.
+
+    A marker that is not there or cannot be read is told by whoever needs to know more. Raises `FormatTooNew`.
+    """
+    try:
+        marker = read_marker(root).marker
+    except (DamageError, FileNotFoundError):
+        return
+    if marker.kind is not MarkerKind.STORE:
+        whose = f"of cluster {marker.cluster}" if marker.kind is MarkerKind.CLUSTER else "of the agent"
+        raise NoSuchStore(
+            f"{path} is the folder {whose} in a store, and no store by itself; nothing was touched. Name the store's root.",
+            file=path,
+            reason="part_of_store",
+        )
+
+
 @contextmanager
 def held_root(
     filesystem: FileSystem, path: str, clock: Clock, *, wait_s: float, create: bool
@@ -69,6 +88,7 @@ def held_root(
     is_new = create and not _is_there(filesystem, path)
     root = open_root(filesystem, path, create=create)
     try:
+        require_no_part(root, path)
         lock = take_lock(root, clock, wait_s)
     except BaseException:
         root.close()

@@ -79,7 +79,7 @@ def test_the_store_itself_is_the_recipient_where_nobody_is_named() -> None:
 
 
 def test_every_changed_bit_is_rot() -> None:
-    """Without the digest's comparison, rot would be called tampering, or pass in `made_us`."""
+    """Mutation: without the digest's comparison, rot is called tampering, or passes in `made_us`."""
     data = made()
     for offset in range(0, len(data), 7):
         with pytest.raises(DamageError) as caught:
@@ -89,7 +89,7 @@ def test_every_changed_bit_is_rot() -> None:
 
 @pytest.mark.parametrize("offset", [12, 16, 32, 64, 100, 130, 165, 200, 256, 300], ids=str)
 def test_a_change_under_a_right_digest_is_tampering(offset: int) -> None:
-    """Without the signature's check a change of header or sealed content would get further than here."""
+    """Mutation: without the signature's check a change of header or sealed content gets further than here."""
     with pytest.raises(SealBroken) as caught:
         decode_backup(redigested(flipped(made(), offset)), "b")
     assert caught.value.reason == "bad_signature"
@@ -119,6 +119,7 @@ CHANGES: dict[str, tuple[Callable[[bytes], bytes], type[StateStoreError], str]] 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_rot_and_a_later_format_are_told_apart(change: tuple[Callable[[bytes], bytes], type[StateStoreError], str]) -> None:
+    """Mutation: without the lengths, the magic or the reserved fields another file is read as a backup."""
     make, error, reason = change
     with pytest.raises(error) as caught:
         decode_backup(make(made()), "b")
@@ -126,7 +127,7 @@ def test_rot_and_a_later_format_are_told_apart(change: tuple[Callable[[bytes], b
 
 
 def test_another_recovery_key_is_told_which_one_is_needed() -> None:
-    """Without the comparison of the recipient a wrong key would look like tampering."""
+    """Mutation: without the comparison of the recipient a wrong key looks like tampering."""
     with pytest.raises(KeyUnavailable) as caught:
         unseal_backup(decode_backup(made(), "b"), bytes(32))
     assert caught.value.reason == "wrong_key"
@@ -172,17 +173,27 @@ HEADERS: dict[str, dict[str, bytes | int]] = {
 
 @pytest.mark.parametrize("changes", HEADERS.values(), ids=HEADERS.keys())
 def test_the_header_is_under_the_seal(changes: dict[str, bytes | int]) -> None:
-    """Without the header as associated data its fields could be changed by whoever signs, and a null key would be agreed with."""
+    """Mutation: without the header as associated data its fields can be changed by whoever signs, and a null key is agreed with."""
     with pytest.raises(SealBroken):
         unseal_backup(resealed(**changes), RECOVERY)
 
 
 def test_no_more_is_inflated_than_the_header_names() -> None:
+    """Mutation: whatever comes out of the decompressor is taken, whole or not."""
     bomb = made(b"\0" * (1 << 20))
     file = decode_backup(bomb, "b")._replace(content_bytes=100)
     with pytest.raises(SealBroken) as caught:
         unseal_backup(file, RECOVERY)
     assert caught.value.reason == "content_length"
+
+
+def test_content_that_does_not_decompress_is_not_what_was_sealed() -> None:
+    """Mutation: go on with what the decompressor gave up on."""
+    file = decode_backup(made(SeededRandomness(3)(5000)), "b")
+    assert not file.is_compressed
+    with pytest.raises(SealBroken) as caught:
+        unseal_backup(file._replace(is_compressed=True), RECOVERY)
+    assert caught.value.reason == "compression"
 
 
 @pytest.mark.parametrize("recipient", [bytes(32), (1).to_bytes(32, "little"), bytes(31)], ids=["zero", "one", "short"])

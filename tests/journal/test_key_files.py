@@ -63,6 +63,7 @@ def test_neither_the_data_key_nor_the_providers_key_stands_in_the_file() -> None
 
 
 def test_every_flipped_bit_is_found_without_a_key(folder: Directory) -> None:
+    """Mutation: without the digest rot is told as tampering."""
     data = make()
     for place in range(len(data)):
         changed = bytearray(data)
@@ -98,17 +99,20 @@ def test_a_file_of_another_length_is_damage_even_with_a_right_digest(folder: Dir
 def test_a_file_with_a_right_digest_is_judged_by_its_values(
     folder: Directory, offset: int, value: bytes, error: type[Exception]
 ) -> None:
+    """Mutation: whatever has a right digest is read as a key file of this format."""
     with pytest.raises(error):
         read(folder, resealed(make(), offset, value))
 
 
 def test_a_wrong_key_is_unavailable_and_says_so(folder: Directory) -> None:
+    """Mutation: with no slot open, go on with no key."""
     with pytest.raises(KeyUnavailable) as caught:
         open_keys(read(folder, make()), FixedProvider(b"x" * 32))
     assert caught.value.reason == "wrong_key"
 
 
 def test_a_provider_of_another_kind_has_no_slot_and_the_kinds_there_are_named(folder: Directory) -> None:
+    """Mutation: a kind without a slot is told like a wrong key."""
     other = FixedProvider()
     other.kind = ProviderKind.TPM2
     with pytest.raises(KeyUnavailable, match="slots exist for: memory") as caught:
@@ -127,6 +131,7 @@ def test_what_the_provider_raises_is_passed_on(folder: Directory, failure: KeyUn
 def test_a_list_of_slots_that_the_data_key_does_not_vouch_for_is_tampered_or_opens_nothing(
     folder: Directory, offset: int
 ) -> None:
+    """Mutation: without the check value and the authenticator, slots can be added and taken away by whoever writes to the disk."""
     data = make()
     file = read(folder, resealed(data, offset, bytes([data[offset] ^ 1])))
     with pytest.raises((KeyTampered, KeyUnavailable)) as caught:

@@ -140,6 +140,7 @@ def test_without_its_older_key_a_journal_says_which_generation_is_missing() -> N
 
 
 def test_without_its_current_key_a_journal_does_not_open() -> None:
+    """Mutation: without a whole key file, go on with none."""
     filesystem, opened = rotated()
     opened.journal.close()
     left = {name: content for name, content in tree(filesystem).items() if "keys-00000002" not in name}
@@ -149,6 +150,7 @@ def test_without_its_current_key_a_journal_does_not_open() -> None:
 
 
 def test_an_older_key_file_of_another_journal_is_tampering() -> None:
+    """Mutation: any key file that the provider opens is one of this journal."""
     filesystem, opened = rotated()
     opened.journal.close()
     other = make_key_file(FixedProvider(), b"another journal!", 1, b"d" * 32, SeededRandomness("x"))
@@ -157,6 +159,17 @@ def test_an_older_key_file_of_another_journal_is_tampering() -> None:
         opened_again(plant(files))
     assert caught.value.reason == "foreign_key"
     assert Canary({"its data key": b"d" * 32}).found_in(shown_with_locals(caught.value)) == []
+
+
+def test_a_current_key_file_with_another_key_than_the_marker_names_is_tampering() -> None:
+    """Mutation: the check value is not compared, and the marker is said to be what was changed."""
+    filesystem, opened = rotated()
+    opened.journal.close()
+    other = make_key_file(FixedProvider(), JOURNAL_ID, 2, b"d" * 32, SeededRandomness("x"))
+    files = tree(filesystem) | {f"{folder}/keys-00000002": other for folder in FOLDERS}
+    with pytest.raises(KeyTampered) as caught:
+        opened_again(plant(files))
+    assert (caught.value.reason, caught.value.file) == ("foreign_key", "keys-00000002")
 
 
 def test_an_older_key_file_that_the_provider_cannot_open_is_left_out() -> None:
@@ -174,6 +187,7 @@ def test_an_older_key_file_that_the_provider_cannot_open_is_left_out() -> None:
 
 
 def test_a_marker_that_whoever_lacks_the_key_has_changed_is_tampering() -> None:
+    """Mutation: the marker's authenticator is not looked at."""
     filesystem, opened = rotated()
     opened.journal.close()
     with filesystem.open_root(PATH) as root, root.directory("tmp") as temporary:

@@ -212,6 +212,7 @@ def tampered(data: bytes, offset: int, value: bytes) -> bytes:
     ids=["no scrypt", "cheap", "dear", "absurd", "small blocks", "large blocks", "never", "often"],
 )
 def test_a_passphrase_slot_outside_the_bounds_is_tampering_whoever_opens_the_file(offset: int, value: bytes) -> None:
+    """Mutation: without the bounds in each of these calls, a changed slot makes a passphrase cheap to guess, or an opening endless."""
     root = make_root(MemoryFileSystem())
     file = the_file(root)
     data = with_slot(file, FixedProvider(), Words(b"words"), RANDOMNESS)
@@ -223,6 +224,7 @@ def test_a_passphrase_slot_outside_the_bounds_is_tampering_whoever_opens_the_fil
         lambda: open_keys(the_file(root), FixedProvider()),
         lambda: check_slots(the_file(root)),
         lambda: slot_names(the_file(root)),
+        lambda: slots_of(the_file(root), FixedProvider()),
     ]
     for attempt in attempts:
         with pytest.raises(KeyTampered, match="nothing was opened") as caught:
@@ -281,6 +283,7 @@ def test_every_generation_has_its_slots(root: Directory) -> None:
 
 
 def test_the_first_whole_copy_counts(root: Directory) -> None:
+    """Mutation: where no copy is whole, go on with none."""
     whole = the_file(root)
     with root.directory("identity") as folder:
         folder.unlink(NAME)

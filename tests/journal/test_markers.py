@@ -75,6 +75,7 @@ def test_copies_that_differ_are_counted_and_the_newer_one_holds(root: Directory)
 
 @pytest.mark.parametrize("data", [b"", bytes(1024), encode_marker(CLUSTER)[1:]], ids=["empty", "zeros", "shifted"])
 def test_without_a_whole_copy_nobody_knows_whose_folder_it_is(root: Directory, data: bytes) -> None:
+    """Mutation: where no copy is whole, go on with none."""
     plant(root, data)
     with pytest.raises(DamageError) as caught:
         read_marker(root)
@@ -101,6 +102,7 @@ def test_a_missing_marker_is_not_found(root: Directory) -> None:
     ],
 )
 def test_a_marker_of_a_later_format_is_left_alone(root: Directory, offset: int, value: bytes) -> None:
+    """Mutation: a marker of a later format is read as one of this format."""
     plant(root, resealed(encode_marker(CLUSTER)[:512], offset, value) * 2)
     with pytest.raises(FormatTooNew) as caught:
         read_marker(root)

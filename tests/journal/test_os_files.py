@@ -70,6 +70,7 @@ def test_what_is_made_is_for_the_owner_alone_whatever_the_umask(path: Path, umas
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o666])
 def test_a_file_open_to_others_is_refused(path: Path, root: OsDirectory, mode: int) -> None:
+    """Mutation: the mode is not looked at."""
     make(path / "a", mode=mode)
     for call in (lambda: root.open("a"), lambda: root.open("a", writable=True), lambda: root.lock("a", "me")):
         assert f"mode {mode:04o}" in refused(call, "mode", "a")
@@ -89,6 +90,7 @@ def test_a_directory_open_to_others_is_refused_as_root_and_below(path: Path, roo
 
 
 def test_what_belongs_to_another_user_is_refused(path: Path, root: OsDirectory) -> None:
+    """Mutation: the owner is not looked at."""
     other = OsFileSystem(owner_uid=os.geteuid() + 1)
     message = refused(lambda: other.open_root(str(path)), "owner", str(path))
     assert f"belongs to user {os.geteuid()} and not to user {os.geteuid() + 1}" in message
@@ -102,6 +104,7 @@ def test_a_foreign_file_below_an_own_root_is_refused(path: Path, root: OsDirecto
 
 
 def test_a_hard_link_is_refused_under_both_names(path: Path, root: OsDirectory) -> None:
+    """Mutation: the number of names is not looked at, and a name outside the store leads into it."""
     make(path / "a")
     os.link(path / "a", path / "b")
     for name in ("a", "b"):
@@ -113,6 +116,7 @@ def test_a_hard_link_is_refused_under_both_names(path: Path, root: OsDirectory) 
 def test_a_fifo_or_socket_in_place_of_a_file_is_refused_without_waiting(
     path: Path, root: OsDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Mutation: what is no file, or no folder, is opened like one."""
     os.mkfifo(path / "fifo", 0o600)
     monkeypatch.chdir(path)  # A socket's path may not be long.
     with socket.socket(socket.AF_UNIX) as server:

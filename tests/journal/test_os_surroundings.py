@@ -31,6 +31,7 @@ def test_a_credential_is_read_from_a_folder_of_its_owner_up_to_the_size_that_is_
 
 @pytest.mark.parametrize(("folder", "file"), [(0o500, 0o404), (0o500, 0o420), (0o505, 0o400), (0o720, 0o400)])
 def test_a_credential_that_others_may_read_or_anybody_else_may_write_is_unsafe(tmp_path: Path, folder: int, file: int) -> None:
+    """Mutation: the mode of the folder, or that of the file, is not looked at."""
     (tmp_path / "key").write_bytes(b"secret")
     (tmp_path / "key").chmod(file)
     tmp_path.chmod(folder)
@@ -40,7 +41,7 @@ def test_a_credential_that_others_may_read_or_anybody_else_may_write_is_unsafe(t
 
 
 def test_a_credential_that_is_a_link_is_unsafe_as_every_other_link_is(tmp_path: Path) -> None:
-    """It was told as an error of the system, which is to be tried again."""
+    """Mutation: it was told as an error of the system, which is to be tried again."""
     (tmp_path / "key").write_bytes(b"secret")
     (tmp_path / "key").chmod(0o400)
     (tmp_path / "link").symlink_to("key")
@@ -48,6 +49,28 @@ def test_a_credential_that_is_a_link_is_unsafe_as_every_other_link_is(tmp_path: 
     with pytest.raises(UnsafeFile, match="link is a symbolic link") as caught:
         read_credential(str(tmp_path), "link", 4)
     assert caught.value.reason == "link"
+
+
+def test_a_credential_that_is_no_file_is_unsafe_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    """Mutation: what is no regular file is read like one."""
+    tmp_path.chmod(0o700)
+    os.mkfifo(tmp_path / "key", 0o400)
+    with pytest.raises(UnsafeFile) as caught:
+        read_credential(str(tmp_path), "key", 4)
+    assert caught.value.reason == "kind"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+@pytest.mark.parametrize("given_away", [".", "key"])
+def test_a_credential_that_another_user_owns_is_unsafe(tmp_path: Path, given_away: str) -> None:
+    """Mutation: the owner of the folder, or that of the file, is not looked at."""
+    (tmp_path / "key").write_bytes(b"secret")
+    (tmp_path / "key").chmod(0o400)
+    tmp_path.chmod(0o500)
+    os.chown(tmp_path / given_away, 12345, -1)
+    with pytest.raises(UnsafeFile) as caught:
+        read_credential(str(tmp_path), "key", 4)
+    assert caught.value.reason == "owner"
 
 
 def test_a_setting_comes_from_the_environment_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,6 +101,7 @@ def test_a_key_file_that_cannot_be_written_whole_is_not_there(tmp_path: Path, mo
 
 
 def test_a_key_file_that_others_may_read_or_that_is_a_link_is_unsafe(tmp_path: Path) -> None:
+    """Mutation: owner and mode are not looked at."""
     path = tmp_path / "key"
     write_private_file(str(path), b"secret")
     (tmp_path / "link").symlink_to(path)

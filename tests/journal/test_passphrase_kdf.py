@@ -39,6 +39,8 @@ def test_parameters_outside_the_bounds_may_not(kdf: Kdf) -> None:
 
 @pytest.mark.parametrize("failure", [MemoryError(), ValueError("memory limit exceeded")], ids=["none left", "openssl says so"])
 def test_without_memory_the_key_is_unavailable_and_no_bug(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
+    """Mutation: let through what the library raises."""
+
     def starved(*_arguments: object, **_options: object) -> bytes:
         raise failure
 

@@ -76,6 +76,7 @@ def test_content_is_compressed_where_that_is_smaller() -> None:
 
 
 def test_every_flipped_bit_is_found_without_a_key() -> None:
+    """Mutation: without the digest nothing but the seal notices rot, and only who has the key."""
     data = encode(b"content")
     for bit in range(8 * len(data)):
         changed = bytearray(data)
@@ -86,6 +87,7 @@ def test_every_flipped_bit_is_found_without_a_key() -> None:
 
 
 def test_every_shorter_part_of_a_file_is_damage() -> None:
+    """Mutation: the length is not looked at before the header is read."""
     data = encode(b"content")
     for length in range(len(data)):
         with pytest.raises(DamageError) as caught:
@@ -109,6 +111,7 @@ def test_every_shorter_part_of_a_file_is_damage() -> None:
 def test_a_header_with_a_right_digest_is_judged_by_its_values(
     offset: int, value: bytes, error: type[Exception], reason: str
 ) -> None:
+    """Mutation: whatever has a right digest is read as a sealed file of this format."""
     with pytest.raises(error) as caught:
         decode(resealed(encode(b"content"), offset, value))
     assert getattr(caught.value, "reason", None) == reason
@@ -130,6 +133,7 @@ def test_a_file_that_was_renamed_does_not_unseal() -> None:
 
 @pytest.mark.parametrize("body", [b"no zlib stream", zlib.compress(bytes(100)) + b"more", zlib.compress(bytes(100))[:-1]])
 def test_a_sealed_body_that_is_not_exactly_one_stream_is_refused(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: whatever comes out of the decompressor is taken, whole or not."""
     with monkeypatch.context() as patched:
         patched.setattr("rap_journal.sealed_files.zlib.compress", lambda _content, _level: body)
         data = encode(bytes(100))
@@ -151,6 +155,7 @@ def test_what_may_be_written_fits_into_what_is_read() -> None:
 
 
 def test_an_oversized_file_is_damage_before_it_is_read(root: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: the size is looked at when the bytes are in memory."""
     monkeypatch.setattr(sealed_files, "CHECKPOINT_BYTES_MAX", 100)
     with root.directory("tmp") as temporary, root.directory("peers") as folder:
         install_file(temporary, folder, NAME, bytes(101))

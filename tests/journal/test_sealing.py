@@ -78,7 +78,10 @@ def test_hkdf_agrees_with_all_50_valid_wycheproof_vectors_over_its_32_bytes(tall
 def test_seal_and_unseal_agree_with_all_189_wycheproof_vectors(
     ring: KeyRing, monkeypatch: pytest.MonkeyPatch, tally: Tally
 ) -> None:
-    """With the vector's key and nonce where the store has a derived key and zero: of any size, though the store has one of each."""
+    """With the vector's key and nonce where the store has a derived key and zero: of any size, though the store has one of each.
+
+    Mutation: where the tag is wrong, give what there is.
+    """
     counts: Counter[str] = Counter()
     for group, test in vectors("aes_gcm_test.json"):
         key, nonce, associated, message = (bytes.fromhex(test[name]) for name in ("key", "iv", "aad", "msg"))
@@ -168,6 +171,7 @@ def test_a_segment_key_is_bound_to_the_digest_of_the_whole_header(ring: KeyRing)
 
 
 def test_a_generation_without_a_key_is_unavailable(ring: KeyRing) -> None:
+    """Mutation: let a missing key through as an error of this program."""
     with pytest.raises(KeyUnavailable) as caught:
         ring.segment_cipher(3, SALT, b"")
     assert caught.value.reason == "unknown_generation"
@@ -175,6 +179,7 @@ def test_a_generation_without_a_key_is_unavailable(ring: KeyRing) -> None:
 
 
 def test_a_wrapped_key_unwraps_with_the_same_key_salt_and_place_only() -> None:
+    """Mutation: where the tag is wrong, give what there is."""
     wrapped = wrap_key(b"p" * 32, SALT, b"place", b"d" * 32)
     assert len(wrapped) == 48
     assert unwrap_key(b"p" * 32, SALT, b"place", wrapped) == b"d" * 32

@@ -131,6 +131,7 @@ def test_bytes_behind_the_second_slot_make_it_bad(root: Directory) -> None:
 
 
 def test_a_slot_of_a_later_format_is_not_passed_over(root: Directory) -> None:
+    """Mutation: a slot of a later format is read as one of this format."""
     write(root, 10)
     block = bytearray(newest(root).stored)
     block[8] = 2
@@ -153,6 +154,7 @@ def test_a_changed_slot_with_a_right_digest_is_tampering(root: Directory, place:
 
 
 def test_zeros_are_no_slot(root: Directory) -> None:
+    """Mutation: without any slot, go on with none."""
     assert read_witness(root).slots == ()
     with pytest.raises(DamageError) as caught:
         require_slot(read_witness(root), JOURNAL_ID, WITNESS)
@@ -160,6 +162,7 @@ def test_zeros_are_no_slot(root: Directory) -> None:
 
 
 def test_a_witness_of_another_journal_is_foreign(root: Directory) -> None:
+    """Mutation: the newest slot is believed, whichever journal it is of."""
     write(root, 10)
     with pytest.raises(DamageError) as caught:
         require_slot(read_witness(root), b"other journal id", WITNESS)
@@ -250,6 +253,7 @@ def sealed_slot(root: Directory, body: bytes) -> Slot:
     ids=["nothing", "too few", "cut off", "no heads", "a tag", "an indefinite length", "too deep"],
 )
 def test_a_sealed_part_that_is_none_is_damage(root: Directory, body: bytes) -> None:
+    """Mutation: what was unsealed is taken whatever its shape is."""
     write(root, 1)
     with pytest.raises(DamageError) as caught:
         open_slot(sealed_slot(root, body), RING)

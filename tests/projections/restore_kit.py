@@ -1,9 +1,12 @@
 """Stores that were backed up and restored, in memory, and the tickets that validate them."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from rap_journal.backup_files import decode_backup, encode_backup, recovery_key_of, unseal_backup
 from rap_journal.testing import SeededRandomness
 from rap_projections import ClusterState, NodeStore
+from rap_projections.backup_content import BackupContent, SavedCluster, read_content, write_content
 from rap_projections.restore_decisions import RestoreRequest
 from rap_projections.testing.memory_store import MemoryKeyProvider
 from tests.projections.store_kit import CLUSTER, Ready, furnished
@@ -48,6 +51,27 @@ def restore(it: Ready, **options: Any) -> NodeStore:
         "keys": it.kit.keys, "clock": it.kit.clock, "filesystem": it.kit.filesystem, "randomness": SeededRandomness(99), "background": False,
     }  # fmt: skip
     return NodeStore.restore(BACKUP, NEW_ROOT, **(defaults | options))
+
+
+def rewrite(it: Ready, change: Callable[[BackupContent], BackupContent]) -> None:
+    """Back up, and put in the place of `BACKUP` one that the same store seals and signs, whose content is changed."""
+    store, written = it.kit.store, "/written"
+    store.backup(written)
+    store_id = store._folders.store_id
+    file = decode_backup(it.kit.filesystem.read_file(written, 1 << 24), written)
+    content = read_content(unseal_backup(file, recovery_key_of(it.kit.keys.key_encryption_key(), store_id)))
+    data = encode_backup(
+        file.facts, write_content(change(content)), recipient=file.recipient, signing_seed=store.agent.backup_seed(store_id),
+        randomness=SeededRandomness(5),
+    )  # fmt: skip
+    it.kit.filesystem.write_file(BACKUP, data)
+
+
+def with_cluster(content: BackupContent, **changes: Any) -> BackupContent:
+    """`content`, with these fields of its one cluster changed."""
+    (cluster,) = content.clusters
+    changed: SavedCluster = cluster._replace(**changes)
+    return content._replace(clusters=(changed,))
 
 
 def restored(it: Ready | None = None, **options: Any) -> Restored:

@@ -1,7 +1,9 @@
 """Taking a backup: what is in it, what is never in it, and that there is a whole one or none."""
 
 import base64
+from collections.abc import Sequence
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -9,9 +11,18 @@ from rap_journal.backup_files import public_recovery_key
 from rap_journal.errors import DamageError, MisuseError
 from rap_journal.sealing import Purpose
 from rap_journal.testing import SimulatedCrash
+from rap_journal.values import ClassSpec
+from rap_projections.backing_up import save_cluster
+from rap_projections.backup_source import LiveSource
+from rap_projections.class_table import CLUSTER_FOLDS
+from rap_projections.document_shelf import DocumentShelf
 from rap_projections.event_kinds import IDENTITY
+from rap_projections.folding import FoldedState
 from rap_projections.keys import KernelKeyringProvider, ProvisioningKeyProvider, RecoveryPassphraseProvider, Tpm2Provider
 from rap_projections.policy import HIGH_RISK_OPERATIONS, Policy
+from rap_projections.refusals import WrongFingerprint
+from rap_projections.stored_document import StoredDocument
+from rap_projections.testing import Fabric
 from rap_projections.testing.memory_store import ROOT
 from tests.projections.restore_kit import BACKUP, enrolled, restore
 from tests.projections.store_kit import CLUSTER, Ready, files, furnished, ready
@@ -123,12 +134,58 @@ def test_a_backup_is_not_sealed_to_a_key_that_could_not_restore_it_elsewhere(key
 
 
 def test_where_nothing_is_sound_nothing_is_written() -> None:
+    """Mutation: write a backup without any cluster."""
     it = enrolled()
     it.kit.wound("trust-flip")
     with pytest.raises(DamageError):
         it.kit.store.backup(BACKUP)
     with pytest.raises(FileNotFoundError):
         it.kit.filesystem.read_file(BACKUP, 1)
+
+
+class Shown(LiveSource):
+    """A cluster as a backup reads it, with these documents in the place of its bundles; without any, nothing is left of its state."""
+
+    def __init__(self, it: Ready, *bundles: bytes) -> None:
+        super().__init__(it.cluster._context)
+        self.shelf = BundleShelf(bundles)
+        self._is_empty = not bundles
+
+    def frozen(self) -> tuple[FoldedState, Any]:
+        """The state, or that of a journal in which nothing is left."""
+        state, floors = super().frozen()
+        return (FoldedState(CLUSTER_FOLDS, self.shelf) if self._is_empty else state), floors
+
+
+class BundleShelf(DocumentShelf):
+    """A shelf that gives one document after the other, whichever it is asked for."""
+
+    def __init__(self, documents: Sequence[bytes]) -> None:
+        self._left = iter(documents)
+
+    def load(self, spec: ClassSpec, stored: StoredDocument) -> bytes:
+        """The next one."""
+        return next(self._left)
+
+
+def test_a_cluster_in_which_no_bundle_is_left_is_no_backup() -> None:
+    """Mutation: save what there is of trust."""
+    with pytest.raises(DamageError) as caught:
+        save_cluster(Shown(ready()), private_keys=False)
+    assert (caught.value.reason, caught.value.state_class) == ("trust_damaged", "trust")
+
+
+def test_kept_bundles_that_are_not_the_ones_in_force_are_no_backup() -> None:
+    """Mutation: save the kept bundles without verifying them, or without comparing what they lead to."""
+    it = ready()
+    first, second = it.fabric.bootstrap, it.fabric.next_bundle()
+    it.cluster.trust.update(second)
+    assert save_cluster(Shown(it, first, second), private_keys=False).bundles == (first, second)
+    with pytest.raises(WrongFingerprint):
+        save_cluster(Shown(it, Fabric(CLUSTER, seed=1).bootstrap, second), private_keys=False)
+    with pytest.raises(DamageError) as caught:
+        save_cluster(Shown(it, first, it.fabric.bundle(requires_head=True)), private_keys=False)
+    assert (caught.value.reason, caught.value.state_class) == ("trust_damaged", "trust")
 
 
 def test_a_power_cut_leaves_a_whole_backup_or_none() -> None:

@@ -38,10 +38,12 @@ def test_no_content_stands_in_a_representation() -> None:
     "data", [b"", b"\xff", encode([]), encode([1, b"s"]), encode({0: 1}), write_content(CONTENT)[:-1], encode([(1.0).hex()])]
 )
 def test_anything_else_is_damage(data: bytes) -> None:
+    """Mutation: where the content is no such thing, give none."""
     with pytest.raises(DamageError):
         read_content(data)
 
 
 def test_a_later_version_is_told_as_such() -> None:
+    """Mutation: a later version is told as damage."""
     with pytest.raises(FormatTooNew):
         read_content(encode([2, b"whatever"]))

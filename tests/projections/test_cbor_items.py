@@ -70,6 +70,7 @@ def test_any_deterministic_value_is_passed_over_exactly(value: object) -> None:
     ],
 )
 def test_item_that_is_not_plain_and_complete_is_refused(data: str) -> None:
+    """Mutation: take what is nested too deep, of another kind, longer than needed, or cut off."""
     assert isinstance(refused(CborItems(bytes.fromhex(data)).skip), Malformed)
 
 
@@ -80,6 +81,7 @@ def test_labels_of_a_map_are_told_in_order(data: str, labels: tuple[int | str, .
 
 @pytest.mark.parametrize("data", ["a201000100", "a14000", "a1f600", "a1800000", "a161ff00", "8100", "bf0100ff"])
 def test_map_with_a_label_twice_or_of_another_kind_is_refused(data: str) -> None:
+    """Mutation: the later of two equal labels counts, or anything is a label."""
     assert isinstance(refused(CborItems(bytes.fromhex(data)).map_labels), Malformed)
 
 
@@ -91,6 +93,7 @@ def test_tag_is_taken_off_once_and_only_where_one_is() -> None:
 
 
 def test_bytes_after_the_end_are_refused() -> None:
+    """Mutation: the end is not looked for."""
     items = CborItems(bytes.fromhex("0000"))
     items.skip()
     assert "follow" in str(refused(items.end))
@@ -100,6 +103,7 @@ def test_bytes_after_the_end_are_refused() -> None:
 
 @given(st.binary(max_size=100))
 def test_any_bytes_end_in_an_answer(data: bytes) -> None:
+    """Mutation: without one of the refusals some bytes end in an error of this program, or never."""
     items = CborItems(data)
     try:
         items.skip()

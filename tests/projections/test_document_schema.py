@@ -225,6 +225,7 @@ def test_increment_is_read_back_and_its_parts_must_agree() -> None:
 
 
 def test_head_is_read_back_and_lists_each_scope_once() -> None:
+    """Mutation: a scope is any text."""
     entry = HeadEntry(Scope.PEERS, Version(1, 2), bytes(32), 99)
     head = Head(1, 100, 200, 3, (entry, entry._replace(scope=Scope.ROUTES)))
     assert read_head(write_head(head)) == head

@@ -80,6 +80,7 @@ def test_a_crash_at_any_operation_leaves_the_base_or_the_result() -> None:
 
 
 def test_increments_go_through_the_six_steps_too() -> None:
+    """Mutation: an increment is of whatever scope it was staged for."""
     it = ready()
     (increment,) = grown(it, 1)
     with it.cluster.activation("peers") as step:
@@ -106,6 +107,20 @@ def test_an_increment_without_its_base_is_refused_and_recorded() -> None:
     it.cluster.activate(first)
     it.cluster.activate(second)
     assert peers_of(it) == ["node-0", "node-1", "node-2"]
+
+
+def test_an_increment_for_a_scope_without_a_document_is_refused_and_recorded() -> None:
+    """Mutation: take it that there is something to start from."""
+    it = ready()
+    base = it.fabric.peers(["node-0"])
+    increment = it.fabric.increment(base, (make_peer("node-0"), make_peer("node-1")))
+    with pytest.raises(WrongBase, match="no active document"):
+        it.cluster.activate(increment)
+    assert it.cluster.snapshots.scope("peers").active is None
+    assert [(log.subject, log.reason) for log in it.cluster.view().snapshots.refusals] == [("peers", "wrong_base")]
+    it.cluster.activate(base)
+    it.cluster.activate(increment)
+    assert peers_of(it) == ["node-0", "node-1"]
 
 
 def test_no_more_than_sixteen_increments_stand_on_one_document() -> None:

@@ -58,6 +58,7 @@ def test_joining_again_returns_the_member_and_pins_nothing_anew() -> None:
 
 
 def test_a_bundle_that_is_not_the_expected_one_makes_no_cluster() -> None:
+    """Mutation: for a cluster that nobody joined, give none."""
     kit = memory_store()
     before = files(kit.filesystem)
     with pytest.raises(WrongFingerprint):
@@ -156,6 +157,7 @@ def test_two_threads_that_join_get_the_same_member() -> None:
 
 
 def test_leaving_removes_the_folder_and_the_agent_remembers_why() -> None:
+    """Mutation: leaving what was left is written down once more."""
     it = ready()
     cluster = it.cluster
     assert it.kit.store.leave(CLUSTER, reason="decommissioned").changed
@@ -274,6 +276,7 @@ def test_an_unopened_cluster_is_tried_again_by_joining_once_its_disk_answers() -
 
 
 def test_a_folder_under_another_clusters_name_is_not_taken_for_it() -> None:
+    """Mutation: the folder's name is believed."""
     it = ready()
     it.kit.join(OTHER)
     filesystem = stopped(it)

@@ -129,6 +129,7 @@ def requested_by_another() -> bytes:
 
 @pytest.mark.parametrize("wrong", REFUSED)
 def test_a_wrong_certificate_is_refused_recorded_and_changes_nothing(wrong: str) -> None:
+    """Mutation: without the question for the node, or for the purposes, a good certificate of another one is kept."""
     refusal, make = REFUSED[wrong]
     it, request = requested()
     offered = make(it, request)

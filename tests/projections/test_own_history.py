@@ -2,7 +2,7 @@
 
 import pytest
 
-from rap_journal.errors import CursorDiverged, HistoryGone
+from rap_journal.errors import CursorDiverged, HistoryGone, MisuseError
 from rap_projections.policy import Policy
 from tests.projections.store_kit import core_of, flag, ready
 
@@ -41,6 +41,8 @@ def test_a_place_beyond_the_end_and_one_that_is_not_kept_are_told_apart() -> Non
         with pytest.raises(HistoryGone) as gone:
             call(floor - 1)
         assert (diverged.value.lsn, gone.value.lsn, gone.value.oldest_lsn) == (last + 1, floor - 1, floor + 1)
+        with pytest.raises(MisuseError, match="an LSN is 0 or more, and -1 is none"):
+            call(-1)
     core.require_history(floor)
     core.require_history(last)
     assert next(core.history_after(floor)).lsn == floor + 1

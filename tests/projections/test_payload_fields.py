@@ -95,6 +95,7 @@ class Scoped(NamedTuple):
     ],
 )
 def test_field_takes_what_it_says_and_nothing_else(field: Field[Any], good: list[Any], bad: list[Any]) -> None:
+    """Mutation: a field takes another type, or what is out of its bounds."""
     for value in good:
         assert field.write(field.read(value)) == value
     for value in bad:
@@ -112,6 +113,7 @@ def test_sorted_set_rises_strictly_and_keeps_its_bounds() -> None:
 
 
 def test_sequence_keeps_its_order_and_may_demand_each_item_once() -> None:
+    """Mutation: an item may stand twice where each is to stand once."""
     assert sequence(NUMBER, 0, 3).read([3, 1, 3]) == (3, 1, 3)
     assert isinstance(refused(sequence(NUMBER, 0, 3, unique=True).read, [3, 1, 3]), BadSchema)
     assert isinstance(refused(sequence(NUMBER, 0, 3).read, [1, 2, 3, 4]), BadSchema)
@@ -139,6 +141,7 @@ def test_refusal_names_the_place_from_the_outside_in() -> None:
 
 
 def test_pair_is_an_array_of_exactly_its_fields() -> None:
+    """Mutation: the number of fields is not looked at."""
     field = pair(Box, NAME, sequence(NUMBER, 0, 1))
     assert field.read(["a", [1]]) == Box("a", (1,))
     assert field.write(Box("a", (1,))) == ["a", [1]]
@@ -147,6 +150,7 @@ def test_pair_is_an_array_of_exactly_its_fields() -> None:
 
 
 def test_checked_field_says_what_is_wrong() -> None:
+    """Mutation: what the check of a field says is passed over."""
     field = checked(NUMBER, lambda value: "seven" if value == 7 else None)
     assert field.read(6) == 6
     assert refused(field.read, 7).what == "seven"

@@ -115,7 +115,7 @@ def test_documents_that_verify_under_the_new_trust_stay_active() -> None:
 
 
 def test_trust_never_starts_below_a_floor() -> None:
-    """Fails when the bundle is not compared with the floors of state and witness."""
+    """Mutation: the bundle is not compared with the floors of state and witness."""
     it = flipped()
     with pytest.raises(Rollback):
         reset_trust(it, it.fabric.bootstrap)
@@ -167,7 +167,7 @@ def test_a_state_in_doubt_stays_in_doubt_over_a_reset() -> None:
 
 
 def test_what_is_sound_is_not_reset() -> None:
-    """Fails when a reset does not ask whether anything is wrong: it would be a way to pin other roots."""
+    """Mutation: a reset does not ask whether anything is wrong: it would be a way to pin other roots."""
     it = enrolled()
     stranger = Fabric(it.fabric.cluster_id, seed=9)
     digest = it.cluster.digest()
@@ -194,7 +194,7 @@ def test_damage_to_one_class_is_no_reason_to_reset_the_other() -> None:
 
 
 def test_a_journal_that_was_tampered_with_is_left_and_joined_again_with_its_floors() -> None:
-    """Fails when a cluster that is left does not hand its floors to the agent."""
+    """Mutation: a tampered journal is written to, or a cluster that is left does not hand its floors to the agent."""
     it = updated()
     flip_sealed(it)
     assert it.cluster.status()["fail_closed"] == "tampered"

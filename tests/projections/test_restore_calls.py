@@ -84,7 +84,7 @@ WRONG: dict[str, Any] = {
 
 @pytest.mark.parametrize("field", WRONG)
 def test_every_field_is_compared(field: str) -> None:
-    """Fails, for its field, when the field is taken from the list of compared ones."""
+    """Mutation: the field is taken from the list of compared ones."""
     other = restored()
     refusal = refused(other, other.ticket(**{field: WRONG[field]}), TicketMismatch)
     assert isinstance(refusal, TicketMismatch) and refusal.field == field
@@ -92,7 +92,7 @@ def test_every_field_is_compared(field: str) -> None:
 
 @pytest.mark.parametrize("version", [Version(1, 0), Version(1, 1)], ids=["lower", "other content"])
 def test_a_ticket_that_knows_less_than_this_node_is_refused(version: Version) -> None:
-    """Fails when floors are not compared, or their content is not."""
+    """Mutation: floors are not compared, or their content is not."""
     other = restored()
     floor = ScopeFloor(Scope.ROUTES, Version(1, 1) if version == Version(1, 1) else version, b"x" * 32)
     if version == Version(1, 0):
@@ -151,7 +151,7 @@ def test_a_ticket_past_its_end_is_refused() -> None:
 
 
 def test_a_newer_bundle_is_fetched_first_where_the_ticket_demands_it() -> None:
-    """Fails when the minimum bundle version is not compared with the bundle in force."""
+    """Mutation: the minimum bundle version is not compared with the bundle in force."""
     other = restored()
     newer = other.it.fabric.next_bundle()
     refused(other, other.ticket(minimum_bundle_version=2), BundleTooOld)
@@ -160,7 +160,7 @@ def test_a_newer_bundle_is_fetched_first_where_the_ticket_demands_it() -> None:
 
 
 def test_a_ticket_under_an_older_bundle_than_was_accepted_is_refused() -> None:
-    """Fails when the minimum bundle version may be below this node's floor."""
+    """Mutation: the minimum bundle version may be below this node's floor."""
     it = enrolled()
     it.cluster.trust.update(it.fabric.next_bundle())
     other = restored(it)
@@ -180,7 +180,7 @@ def test_old_roots_validate_nothing_once_they_are_gone() -> None:
 
 
 def test_a_revoked_identity_is_not_accepted_again() -> None:
-    """Fails when the identity that a ticket accepts is not looked up among the revocations."""
+    """Mutation: the identity that a ticket accepts is not looked up among the revocations."""
     it = enrolled()
     other = restored(it)
     entry = Revocation(RevocationKind.IDENTITY, "node:node-1", (), None)

@@ -28,6 +28,7 @@ def test_the_answer_to_what_was_asked_passes() -> None:
 
 
 def test_a_bundle_that_this_node_does_not_have_vouches_for_no_revocations() -> None:
+    """Mutation: the digest of the revocations is compared only where the bundle is at hand."""
     with pytest.raises(TicketMismatch):
         check_ticket(ticket(), ASKED, bundle_version=0, revocation_digest=None)
 
@@ -40,7 +41,7 @@ def test_accepting_is_one_event_and_reenrolling_ends_the_identity_beside_it() ->
 
 
 def test_whoever_decides_second_is_refused() -> None:
-    """Fails when the nonce is not looked at again where the frame is decided."""
+    """Mutation: the nonce is not looked at again where the frame is decided."""
     with pytest.raises(TicketMismatch):
         decide_validated(DOUBTED, SnapshotsView(), ticket(nonce=bytes(32)), content_id=b"c")
     with pytest.raises(MisuseError):

@@ -11,11 +11,26 @@ from rap_journal.errors import DamageError, KeyUnavailable, MisuseError, NoSuchS
 from rap_journal.sealing import SealBroken
 from rap_journal.testing import SeededRandomness, SimulatedCrash
 from rap_projections import NodeStore, Operation
+from rap_projections.keys import RecoveryPassphraseProvider
+from rap_projections.policy import Policy
 from rap_projections.refusals import NotAllowed, NotValidated, WrongFingerprint
+from rap_projections.restoring import surviving_floors
+from rap_projections.store_folders import cluster_setup
 from rap_projections.testing.memory_store import ROOT
 from tests.canary import Canary, shown_with_locals
-from tests.projections.restore_kit import BACKUP, NEW_ROOT, enrolled, other_keys, restore, restored
-from tests.projections.store_kit import CLUSTER, FOLDER, Ready, files, folder, furnished, names, ready, write_file
+from tests.projections.restore_kit import BACKUP, NEW_ROOT, enrolled, other_keys, restore, restored, rewrite
+from tests.projections.store_kit import (
+    CLUSTER,
+    FOLDER,
+    Ready,
+    files,
+    folder,
+    furnished,
+    names,
+    ready,
+    stopped,
+    write_file,
+)
 
 RECOVERY = bytes(range(100, 132))
 RECIPIENT = public_recovery_key(RECOVERY)
@@ -100,7 +115,7 @@ def forged() -> Ready:
 
 
 def test_a_backup_that_nobody_vouches_for_is_refused() -> None:
-    """Fails when a file is taken whose signature verifies under the key that came with it."""
+    """Mutation: a file is taken whose signature verifies under the key that came with it."""
     it = enrolled()
     it.kit.store.backup(BACKUP, recipient=RECIPIENT)
     with pytest.raises(WrongFingerprint):
@@ -110,7 +125,7 @@ def test_a_backup_that_nobody_vouches_for_is_refused() -> None:
 
 
 def test_a_forged_backup_is_refused_by_its_fingerprint() -> None:
-    """Fails when `expect` is not compared."""
+    """Mutation: `expect` is not compared."""
     it = forged()
     with pytest.raises(WrongFingerprint):
         restore(it, keys=other_keys(), recovery=RECOVERY, expect=it.kit.store.report()["backup_fingerprint"])
@@ -134,6 +149,24 @@ def test_who_is_not_the_recipient_reads_nothing() -> None:
             restore(it, recovery=recovery, expect=receipt.fingerprint)
     with pytest.raises(MisuseError):
         restore(it, recovery=bytes(31), expect=receipt.fingerprint)
+
+
+def test_a_passphrase_opens_no_backup_and_the_recovery_key_is_asked_for() -> None:
+    """Mutation: go on without a key."""
+    it = enrolled()
+    receipt = it.kit.store.backup(BACKUP, recipient=RECIPIENT)
+    with pytest.raises(KeyUnavailable, match="Give the recovery key") as caught:
+        restore(it, keys=RecoveryPassphraseProvider(lambda: b"correct horse battery staple"), expect=receipt.fingerprint)
+    assert caught.value.reason == "no_recovery_key"
+
+
+def test_a_backup_that_holds_another_stores_content_is_damage() -> None:
+    """Mutation: what is under the seal is not compared with the header in front of it."""
+    it = enrolled()
+    rewrite(it, lambda content: content._replace(store_id=bytes(16)))
+    with pytest.raises(DamageError) as caught:
+        restore(it)
+    assert caught.value.reason == "foreign"
 
 
 def test_a_damaged_backup_is_told_from_a_forged_one() -> None:
@@ -205,8 +238,20 @@ def test_a_survivor_that_another_key_opens_is_not_passed_over() -> None:
     assert store.cluster(CLUSTER).restore_request().minimum_bundle_version == 2
 
 
+def test_a_surviving_folder_under_another_clusters_name_raises_no_floor_of_that_one() -> None:
+    """Mutation: the folder's name is believed, and another cluster gets floors that it can never reach."""
+    it = furnished()
+    setup = cluster_setup(it.kit.keys, SeededRandomness(9), Policy())
+    filesystem = stopped(it)
+    assert surviving_floors(filesystem, ROOT, setup)[CLUSTER].bundle[0] == 1
+    clusters = folder(filesystem, "clusters")
+    clusters.rename(CLUSTER, "other")
+    clusters.sync()
+    assert surviving_floors(filesystem, ROOT, setup) == {}
+
+
 def test_a_survivor_that_is_not_there_is_told_by_its_whole_path() -> None:
-    """The last part of its path was all that the error named."""
+    """Mutation: the last part of its path was all that the error named."""
     it = furnished()
     it.kit.store.backup(BACKUP)
     with pytest.raises(NoSuchStore, match="nothing of a store is left in /mnt/old; nothing was restored") as caught:

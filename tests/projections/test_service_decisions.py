@@ -66,6 +66,7 @@ def test_a_report_is_kept_when_it_says_something_new() -> None:
 
 
 def test_a_workload_has_a_minute_for_its_reports_and_each_takes_two_seconds_of_it() -> None:
+    """Mutation: the allowance is counted and not kept to."""
     log, states = assigned(), ("starting", "running")
     for number in range(30):
         log.append(*decide_own_report(log.state.view, "svc-a", state=states[number % 2], now=at(7)), node_us=7)
@@ -89,6 +90,7 @@ def test_a_report_holds_words_and_a_version_only(report: dict[str, str]) -> None
 
 
 def test_who_is_not_assigned_can_neither_report_nor_be_told_nor_ask() -> None:
+    """Mutation: the assignment is not looked up."""
     view = assigned(b"one").state.view
     for call in (
         lambda: decide_report(view, "svc-a", state="running"),
@@ -102,6 +104,7 @@ def test_who_is_not_assigned_can_neither_report_nor_be_told_nor_ask() -> None:
 
 
 def test_the_four_commands_and_no_other() -> None:
+    """Mutation: any word is a command."""
     view = assigned().state.view
     assert [decide_command(view, "svc-a", command) for command in COMMANDS] == [
         (ServiceCommanded("svc-a", command),) for command in COMMANDS
@@ -119,6 +122,7 @@ def test_a_command_that_is_the_newest_to_wait_is_not_given_twice() -> None:
 
 
 def test_a_command_is_taken_once() -> None:
+    """Mutation: what was taken, or never told, can be taken."""
     log = assigned()
     log.append(ServiceCommanded("svc-a", "stop"))
     events = decide_command_taken(log.state.view, "svc-a", command_lsn=2, outcome="done")
@@ -150,6 +154,7 @@ def secret(
 def test_a_secret_is_for_who_is_assigned_it_while_nothing_stands_against_it(
     reference: str, obstacle: str, reason: str, error: type[StateStoreError]
 ) -> None:
+    """Mutation: a secret is given to whoever is assigned anything."""
     with pytest.raises(error) as caught:
         secret(assigned(), reference=reference, obstacle=obstacle)
     assert (caught.value.reason, caught.value.state_class) == (reason, "services")

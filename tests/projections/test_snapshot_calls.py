@@ -49,6 +49,7 @@ def test_a_verified_document_that_stands_in_its_event_alone_is_kept_while_it_is_
 
 
 def test_what_is_larger_than_any_document_is_not_written_aside_and_the_refusal_is_recorded() -> None:
+    """Mutation: the size is looked at when the document is verified, and by then it is on the disk."""
     it = ready()
     used, lsn = it.kit.filesystem.used_bytes, it.cluster._core.journal.durable_lsn
     with it.cluster.activation("routes", source="mirror") as step, pytest.raises(TooLarge):

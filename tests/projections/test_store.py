@@ -164,7 +164,7 @@ def test_after_closing_commands_are_refused_and_reads_still_answer() -> None:
     for call in (
         lambda: cluster.note("x"), cluster.flush, cluster.checkpoint, cluster.reopen, lambda: it.kit.join(OTHER),
         lambda: cluster.activate(it.fabric.peers(["node-9"])), lambda: it.kit.store.leave(CLUSTER, reason="bye"),
-        lambda: it.kit.store.agent.flag("x", on=True),
+        lambda: it.kit.store.agent.flag("x", on=True), it.kit.store.report,
     ):  # fmt: skip
         with pytest.raises(MisuseError) as caught:
             call()

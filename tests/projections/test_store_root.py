@@ -9,9 +9,11 @@ from rap_journal.errors import KeyUnavailable, MisuseError, NoSuchStore, StoreBu
 from rap_journal.layout import LOCK, MARKER
 from rap_journal.os_filesystem import OsFileSystem
 from rap_journal.testing import ManualClock, MemoryFileSystem
-from rap_projections import NodeStore
+from rap_projections import History, NodeStore
 from rap_projections.store_root import held_root, open_root, take_lock
 from rap_projections.testing import MemoryKeyProvider
+from rap_projections.testing.memory_store import ROOT
+from tests.projections.store_kit import files, ready
 
 
 def test_a_folder_that_is_not_there_is_no_store_and_can_be_made() -> None:
@@ -32,6 +34,21 @@ def test_no_store_is_made_inside_another_one(tmp_path: Path, monkeypatch: pytest
         with pytest.raises(MisuseError, match="lies inside the store in ") as caught:
             NodeStore.open(path, keys=MemoryKeyProvider(), create=True, background=False)
         assert caught.value.reason == "inside_store" and not path.exists()
+
+
+@pytest.mark.parametrize(("place", "whose"), [("clusters/lab", "of cluster lab"), ("agent", "of the agent")])
+def test_a_part_of_a_store_is_taken_for_no_store_and_is_not_touched(place: str, whose: str) -> None:
+    """Mutation: it was said to be a damaged store, and got a file for a lock."""
+    it = ready()
+    it.kit.store.close()
+    before = files(it.kit.filesystem)
+    for opening in (NodeStore.open, History.open):
+        with pytest.raises(
+            NoSuchStore, match=f"is the folder {whose} in a store, and no store by itself; nothing was touched"
+        ) as caught:
+            opening(f"{ROOT}/{place}", keys=it.kit.keys, filesystem=it.kit.filesystem)
+        assert caught.value.reason == "part_of_store"
+    assert files(it.kit.filesystem) == before
 
 
 def test_the_lock_names_its_holder_and_a_second_writer_is_refused() -> None:

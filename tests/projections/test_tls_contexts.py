@@ -179,6 +179,7 @@ def test_a_context_of_a_certificate_that_was_replaced_begins_no_session() -> Non
 
 
 def test_a_bundle_without_authorities_gives_no_context() -> None:
+    """Mutation: without asking for an authority, a context is made that takes nobody, and says nothing of it."""
     node = working()
     node.fabric.trusting()
     node.cluster._context.take_trust(node.fabric.verified_bundle())

@@ -195,6 +195,7 @@ def test_what_is_installed_is_what_was_hashed_whatever_became_of_the_file(tmp_pa
 
 
 def test_bytes_that_were_verified_before_the_store_was_opened_anew_are_verified_again() -> None:
+    """Mutation: the event that says "verified" is believed of bytes that may have changed since."""
     it = allowed()
     it.cluster.updates.stage(it.fabric.artifact(FIRST))
     it.cluster.updates.verify_artifact("agent", CONTENT)
@@ -286,6 +287,7 @@ def test_a_bad_reason_is_refused(reason: str) -> None:
 
 
 def test_the_closed_gate_keeps_a_verified_release_waiting() -> None:
+    """Mutation: a verified release is activated without asking the gate."""
     it = ready()
     it.cluster.updates.stage(it.fabric.artifact(FIRST))
     it.cluster.updates.verify_artifact("agent", CONTENT)

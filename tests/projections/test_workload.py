@@ -157,6 +157,7 @@ def test_a_report_and_the_command_it_answers_are_whole_or_absent_at_whatever_ope
 
 
 def test_a_workload_that_is_not_assigned_any_more_is_refused_everything_and_writes_nothing() -> None:
+    """Mutation: the handle is believed for as long as it is held."""
     it = staffed()
     mine = workload(it)
     config = mine.config()
@@ -307,6 +308,7 @@ def test_a_refused_secret_is_recorded_as_refused_and_nobody_is_asked_for_it(what
     "reference", ["", VALUE, f"secret:{VALUE.upper()}", "secret:" + "x" * 65, "secret:a\nb", "secret:\ud800", "a" * 10**6]
 )
 def test_what_is_no_reference_is_refused_and_kept_nowhere(reference: str) -> None:
+    """Mutation: whatever is asked for goes into the journal as it is."""
     it = staffed()
     mine = workload(it)
     it.cluster.allows(Operation.RESOLVE_SECRET)

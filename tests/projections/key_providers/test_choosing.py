@@ -40,6 +40,7 @@ def test_each_kind_that_a_marker_names_is_built_from_its_settings(kind: Provider
 
 
 def test_every_kind_that_a_marker_can_name_is_built_or_refused() -> None:
+    """Mutation: a kind that nobody can make is no case."""
     assert set(ProviderKind) - BUILT.keys() == {ProviderKind.MEMORY}
     with pytest.raises(KeyUnavailable) as caught:
         provider_for(ProviderKind.MEMORY, SETTINGS)
@@ -48,6 +49,7 @@ def test_every_kind_that_a_marker_can_name_is_built_or_refused() -> None:
 
 @pytest.mark.parametrize("kind", BUILT)
 def test_a_missing_setting_is_named(kind: ProviderKind) -> None:
+    """Mutation: a provider is made with an empty name."""
     with pytest.raises(
         KeyUnavailable, match=f"provider {kind.name.lower()}, and RAP_STATE_[A-Z0-9_]+ does not say where"
     ) as caught:
@@ -116,6 +118,7 @@ def test_the_passphrase_is_read_from_its_file_without_the_end_of_the_line(tmp_pa
 
 
 def test_a_passphrase_file_that_cannot_be_read_is_unavailable(tmp_path: Path) -> None:
+    """Mutation: let through what the system raises."""
     keys = provider_for(ProviderKind.RECOVERY_PASSPHRASE, {"RAP_STATE_PASSPHRASE_FILE": str(tmp_path / "none")})
     assert isinstance(keys, RecoveryPassphraseProvider)
     with pytest.raises(KeyUnavailable, match="the file that RAP_STATE_PASSPHRASE_FILE names cannot be read"):

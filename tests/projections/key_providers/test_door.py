@@ -63,6 +63,7 @@ def test_a_key_of_the_right_length_comes_as_bytes() -> None:
 
 @pytest.mark.parametrize("key", [b"", b"s" * 31, b"s" * 33])
 def test_a_key_of_another_length_is_tampered_and_not_shown(key: bytes) -> None:
+    """Mutation: any number of bytes is a key."""
     with pytest.raises(KeyUnavailable, match="the place does not hold 32 bytes") as caught:
         checked_key(key, "the place")
     assert "sss" not in str(caught.value)

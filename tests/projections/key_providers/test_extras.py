@@ -13,6 +13,7 @@ from tests.project.source_files import ROOT
 
 @pytest.mark.parametrize("name", ["keyring", "tpm2_pytss"])
 def test_a_missing_library_is_one_line_that_installs_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Mutation: let the error of the import through."""
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(KeyUnavailable) as caught:
         load_extra(name)  # type: ignore[arg-type]  # one of the two that it takes

@@ -49,6 +49,7 @@ def test_a_key_that_somebody_loaded_is_read(name: str, keyring: str) -> None:
 
 
 def test_a_key_that_is_not_loaded_is_unavailable_and_the_message_says_how_to_load_it(name: str) -> None:
+    """Mutation: where the kernel gives no key, give none."""
     error = error_of(KernelKeyringProvider(name), KeyUnavailable)
     assert (error.reason, error.action) == ("absent", "retry")
     assert f"keyctl padd user {name} @u < KEY" in str(error)
@@ -123,6 +124,8 @@ def test_what_else_the_kernel_answers_is_unavailable(
 
 
 def test_a_full_keyring_makes_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: a key that the kernel did not take counts as made."""
+
     def full(*_arguments: object) -> int:
         raise OSError(errno.EDQUOT, "EDQUOT")
 

@@ -47,6 +47,7 @@ def test_provisioning_again_keeps_the_key(provider: FileKeyProvider) -> None:
 
 
 def test_a_key_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
+    """Mutation: a key that was not written counts as made."""
     with pytest.raises(KeyUnavailable, match="nothing was made") as caught:
         FileKeyProvider(tmp_path / "no folder" / "key").provision(SeededRandomness(0))
     assert (caught.value.reason, caught.value.action) == ("key_file", "retry")
@@ -76,10 +77,18 @@ def test_a_key_of_another_length_is_not_used(provider: FileKeyProvider, content:
 
 
 def test_a_key_file_that_is_not_there_is_no_reason_to_enroll_anew_and_reading_makes_none(tmp_path: Path) -> None:
+    """Mutation: where there is no file, give no key."""
     with pytest.raises(KeyUnavailable, match=r"there is no key file .*; nothing was opened. Check the path.") as caught:
         FileKeyProvider(tmp_path / "key").key_encryption_key()
     assert (caught.value.reason, caught.value.action) == ("no_key_file", "retry")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_file_that_cannot_be_read_is_to_be_tried_again(provider: FileKeyProvider) -> None:
+    """Mutation: tell every file that cannot be read as one that is not there."""
+    with pytest.raises(KeyUnavailable, match="cannot be read") as caught:
+        FileKeyProvider(f"{provider.path}/inside").key_encryption_key()
+    assert (caught.value.reason, caught.value.action) == ("key_file", "retry")
 
 
 WRONG_KEYS = {"absent": (None, "no_key_file"), "of another store": (b"o" * 32, "wrong_key"), "no key": (b"text\n", "key_length")}

@@ -46,6 +46,7 @@ def provider() -> OsKeyStoreProvider:
 def test_a_provisioned_key_is_an_entry_and_provisioning_again_keeps_it(
     provider: OsKeyStoreProvider, use: Callable[[object], None], trusted: str
 ) -> None:
+    """Mutation: where there is no entry, give no key, and make none."""
     backend = FakeBackend()
     use(backend)
     provider.provision(lambda count: KEY[:count])
@@ -79,6 +80,7 @@ def test_an_entry_that_is_no_key_is_not_used_and_not_shown(
 def test_what_a_backend_raises_is_unavailable_and_its_text_is_not_passed_on(
     provider: OsKeyStoreProvider, use: Callable[[object], None], trusted: str
 ) -> None:
+    """Mutation: what a backend raised is passed over, or passed on."""
     use(FakeBackend(failure=RuntimeError("the secret is hunter2")))
     for attempt in (provider.key_encryption_key, lambda: provider.provision(lambda count: KEY[:count])):
         with pytest.raises(KeyUnavailable, match=r"does not answer \(RuntimeError\)") as caught:
@@ -119,6 +121,7 @@ UNSAFE = [
 def test_a_backend_that_is_not_on_the_list_is_refused_by_its_class_and_not_asked(
     provider: OsKeyStoreProvider, use: Callable[[object], None], name: str
 ) -> None:
+    """Mutation: every backend is asked, the null one and that of plain files, too."""
     backend = backend_class(name)
     use(backend)
     for attempt in (provider.key_encryption_key, lambda: provider.provision(lambda count: KEY[:count])):
@@ -131,6 +134,7 @@ def test_a_backend_that_is_not_on_the_list_is_refused_by_its_class_and_not_asked
 def test_where_no_key_store_answers_the_library_says_fail_and_this_says_what_to_start(
     provider: OsKeyStoreProvider, use: Callable[[object], None]
 ) -> None:
+    """Mutation: no key store is told as one that is not trusted."""
     use(backend_class("keyring.backends.fail.Keyring"))
     with pytest.raises(KeyUnavailable, match="D-Bus session") as caught:
         provider.key_encryption_key()

@@ -53,6 +53,7 @@ def test_a_provider_is_neither_pickled_nor_copied_with_whoever_knows_the_passphr
 
 @pytest.mark.parametrize("words", [b"", b"x" * 15, b"x" * 1025])
 def test_a_passphrase_of_no_sensible_length_is_not_tried_and_wiped_all_the_same(words: bytes) -> None:
+    """Mutation: where the passphrase has no sensible length, give no key."""
     person = Person(words)
     with pytest.raises(KeyUnavailable, match="16 to 1024 bytes") as caught:
         RecoveryPassphraseProvider(person).slot_key(SALT, Kdf())

@@ -52,6 +52,7 @@ def test_a_store_lives_by_a_credential(credentials: Path, tmp_path: Path) -> Non
 
 
 def test_provisioning_makes_none_and_says_which_command_does(credentials: Path) -> None:
+    """Mutation: a credential that is not there counts as made."""
     SystemdCredentialProvider(NAME).provision(SeededRandomness(0))
     assert (credentials / NAME).read_bytes() == KEY
     with pytest.raises(
@@ -63,6 +64,7 @@ def test_provisioning_makes_none_and_says_which_command_does(credentials: Path) 
 
 
 def test_outside_of_a_unit_the_credential_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: without the variable, look in no folder at all."""
     monkeypatch.delenv(DIRECTORY_VARIABLE, raising=False)
     with pytest.raises(KeyUnavailable, match="CREDENTIALS_DIRECTORY is not set") as caught:
         SystemdCredentialProvider(NAME).key_encryption_key()
@@ -86,6 +88,7 @@ def test_a_credential_that_the_unit_does_not_load_is_unavailable_and_never_lost(
 def test_a_folder_that_is_not_an_absolute_normal_path_is_not_used(
     credentials: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
+    """Mutation: the folder that the environment names is used whatever it is."""
     monkeypatch.setenv(DIRECTORY_VARIABLE, form.format(credentials, name=credentials.name))
     with pytest.raises(KeyUnavailable, match="not an absolute, normal path"):
         SystemdCredentialProvider(NAME).key_encryption_key()
