@@ -30,6 +30,7 @@ from rap_projections.update_events import (
     UpdateActivated,
     UpdateConfirmed,
     UpdateDropped,
+    UpdateMinimumRaised,
     UpdateRefused,
     UpdateRolledBack,
     UpdateStaged,
@@ -188,6 +189,12 @@ def decide_current(updates: UpdatesView, subject: str, *, version: str, sequence
     current = updates.subject(subject).current
     is_known = current is not None and current[:3] == (version, sequence, sha256)
     return () if is_known else (CurrentVersionSeen(subject, version, sequence, sha256),)
+
+
+def decide_minimum_raised(updates: UpdatesView, subject: str, minimum_sequence: int, *, origin: str) -> tuple[Event, ...]:
+    """Raise the signed minimum to what somebody else knows; nothing where this state knows as much."""
+    is_known = minimum_sequence <= updates.subject(subject).minimum_sequence
+    return () if is_known else (UpdateMinimumRaised(subject, minimum_sequence, origin),)
 
 
 def decide_refused(

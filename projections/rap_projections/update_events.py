@@ -1,4 +1,4 @@
-"""The events of the updates class: kinds 40 to 49.
+"""The events of the updates class: kinds 40 to 49, and 140.
 
 Rules this file keeps:
 
@@ -189,3 +189,18 @@ class CandidateDropped(NamedTuple):
     subject: str
     sequence: int
     reason: str
+
+
+@event_kind(140, state_class=UPDATES, category=Category.LIFECYCLE, sensitivity="name, open, open")
+class UpdateMinimumRaised(NamedTuple):
+    """The lowest sequence that may run was raised to what the witness, a backup, an anchor or the agent knows.
+
+    Attributes:
+        subject: what it is for: "agent".
+        minimum_sequence: lowest sequence of the subject that may still run.
+        origin: "witness", "backup", "anchor", or "memory" of an earlier stay.
+    """
+
+    subject: str
+    minimum_sequence: int
+    origin: str

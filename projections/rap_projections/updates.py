@@ -4,7 +4,7 @@ Rules this file keeps:
 
 - Per subject there is one current release, at most one pending and at most one rollback candidate.
 - A pending update becomes current by its event alone, and that event is written only for verified bytes of a signed reference.
-- The lowest sequence that may run, as signed, only rises.
+- The lowest sequence that may run, as signed, only rises. The agent's is a floor, and outlives a reset of this class (`witness_floors`).
 - The signed reference is kept until its release has proved itself, so that it can be judged again (trust, 10 and 13).
 
 Example::
@@ -30,6 +30,7 @@ from rap_projections.update_events import (
     UpdateActivated,
     UpdateConfirmed,
     UpdateDropped,
+    UpdateMinimumRaised,
     UpdateRefused,
     UpdateRolledBack,
     UpdateStaged,
@@ -207,6 +208,12 @@ def _candidate_dropped(before: UpdatesView, event: CandidateDropped, record: Rec
     return _with_subject(before, event.subject, before.subject(event.subject)._replace(candidate=None))
 
 
+def _minimum_raised(before: UpdatesView, event: UpdateMinimumRaised, record: Record) -> UpdatesView:
+    subject = before.subject(event.subject)
+    minimum = max(subject.minimum_sequence, event.minimum_sequence)
+    return _with_subject(before, event.subject, subject._replace(minimum_sequence=minimum))
+
+
 def _with_subject(before: UpdatesView, subject: str, after: SubjectView) -> UpdatesView:
     return before._replace(subjects=with_entry(before.subjects, subject, after))
 
@@ -222,6 +229,7 @@ FOLDS = folds(
         UpdateRefused: _refused,
         CurrentVersionSeen: _current_seen,
         CandidateDropped: _candidate_dropped,
+        UpdateMinimumRaised: _minimum_raised,
     },
     reading_documents={OffersApplied: _offers_applied},
     after_reset=UpdatesView(),

@@ -15,6 +15,7 @@ from rap_projections.update_decisions import (
     decide_confirm,
     decide_current,
     decide_drop,
+    decide_minimum_raised,
     decide_offers,
     decide_refused,
     decide_roll_back,
@@ -29,6 +30,7 @@ from rap_projections.update_events import (
     UpdateActivated,
     UpdateConfirmed,
     UpdateDropped,
+    UpdateMinimumRaised,
     UpdateRefused,
     UpdateRolledBack,
     UpdateStaged,
@@ -116,6 +118,15 @@ def test_what_may_not_be_staged_is_refused_and_the_state_is_unchanged(offered: A
     with pytest.raises(error):
         decide_stage(log.state.view, offered, content_id=b"doc", stored=SIGNED)
     assert log.value() == before
+
+
+@pytest.mark.parametrize(("minimum", "raises"), [(4, False), (5, False), (6, True)])
+def test_a_minimum_that_somebody_else_knows_is_written_where_it_is_higher(minimum: int, raises: bool) -> None:
+    """Fails when what is known already is written at every opening."""
+    log = running()
+    log.append(*stage(log, 9, minimum=5))
+    raised = decide_minimum_raised(log.state.view, "agent", minimum, origin="witness")
+    assert raised == ((UpdateMinimumRaised("agent", minimum, "witness"),) if raises else ())
 
 
 def test_a_release_below_a_minimum_signed_earlier_is_refused() -> None:

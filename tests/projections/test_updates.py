@@ -12,6 +12,7 @@ from rap_projections.update_events import (
     UpdateActivated,
     UpdateConfirmed,
     UpdateDropped,
+    UpdateMinimumRaised,
     UpdateRefused,
     UpdateRolledBack,
     UpdateStaged,
@@ -138,3 +139,9 @@ def test_a_refusal_leaves_every_subject_as_it_is() -> None:
 
 def test_a_reset_drops_what_waited() -> None:
     assert after(SEEN, staged(5), ClassReset(4, 1, 2, "gap")) == SubjectView()
+
+
+def test_a_minimum_that_somebody_else_knows_only_rises() -> None:
+    raised = [UpdateMinimumRaised(AGENT_SUBJECT, minimum, "witness") for minimum in (7, 3)]
+    subject = after(SEEN, staged(5), *raised)
+    assert (subject.minimum_sequence, subject.current) == (7, RUNNING)
