@@ -14,14 +14,14 @@ from rap_journal.values import ClassSpec
 from rap_projections.class_table import CLUSTER_FOLDS
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.document_shelf import DocumentShelf
-from rap_projections.event_kinds import HEALTH, IDENTITY, SNAPSHOTS, TRUST
+from rap_projections.event_kinds import HEALTH, IDENTITY, SNAPSHOTS, TRUST, UPDATES
 from rap_projections.folding import FoldedState
 from rap_projections.known_floors import KnownFloors, higher_floors, read_floors
 from rap_projections.operations import Allowed, Operation
 from rap_projections.witness_floors import witness_floors
 
-_READ = (IDENTITY, TRUST, SNAPSHOTS, HEALTH)
-"""The classes that a backup is taken of; no cache is among them (spec 11)."""
+_READ = (IDENTITY, TRUST, SNAPSHOTS, UPDATES, HEALTH)
+"""The classes that a backup is taken of, of updates the floor alone; no cache is among them (spec 11)."""
 
 
 def known_floors(context: ClusterContext) -> KnownFloors:

@@ -12,9 +12,9 @@ Example::
 
 import hashlib
 
-from rap_projections import snapshot_decisions, trust_decisions
-from rap_projections.documents import CLUSTER_WIDE, Version
-from rap_projections.event_kinds import HEALTH, SNAPSHOTS, TRUST, Event
+from rap_projections import trust_decisions
+from rap_projections.documents import CLUSTER_WIDE
+from rap_projections.event_kinds import HEALTH, TRUST, Event
 from rap_projections.folding import FoldedState
 from rap_projections.health_decisions import decide_uptime
 from rap_projections.journaled_state import JournaledState, Machine
@@ -25,7 +25,7 @@ from rap_projections.store_folders import StoreFolders, cluster_setup
 from rap_projections.trust import TrustView
 from rap_projections.trust_decisions import NewBundle, decide_bundles, decide_instant, decide_pin, decide_restore_marked
 from rap_projections.verified import VerifiedBundle
-from rap_projections.witness_floors import witness_floors
+from rap_projections.witness_floors import decide_versions_raised, witness_floors
 
 NONCE_BYTES = 32
 """Length of the nonce a ticket must name (trust, 19)."""
@@ -93,11 +93,7 @@ def decide_floors(state: FoldedState, floors: KnownFloors, origin: str) -> tuple
             trust, bundle_version=version, bundle_content_id=content_id, revocation_digest=digest, revocation_count=count,
             origin=origin,
         )  # fmt: skip
-    for scope, generation, number, said in (*floors.scopes, (CLUSTER_WIDE, *floors.head)):
-        events += snapshot_decisions.decide_floor_raised(
-            state.view(SNAPSHOTS), scope=scope, version=Version(generation, number), content_id=said, origin=origin
-        )
-    return tuple(events)
+    return (*events, *decide_versions_raised(state, (*floors.scopes, (CLUSTER_WIDE, *floors.head)), origin))
 
 
 def mark_restored(core: JournaledState, *, reason: str, backup_digest: bytes) -> None:

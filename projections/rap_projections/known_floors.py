@@ -25,7 +25,7 @@ class KnownFloors(NamedTuple):
         bundle: version and content id of the highest bundle.
         revocations: digest of its revocations, and how many there are.
         restore: "normal", or the restore state that was in force.
-        scopes: scope, generation, version and content id, by scope.
+        scopes: scope, generation, version and content id, by scope; "agent", 0, lowest signed sequence of its releases, and no content id.
         head: generation (0), version and content id of the highest head.
         time: trusted time in seconds since 1970, seconds used up then, and the seconds at which the deadline passes.
     """

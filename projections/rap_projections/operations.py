@@ -6,7 +6,8 @@ Rules this file keeps:
 - A revoked identity does no high-risk work at all; one whose certificate is lost, expired or uncertain begins no session.
 - A state that was restored bars all of it until the cluster's ticket was verified, and where that ticket wants a new identity, until
   there is one.
-- A document below the floor of its scope is as good as a fall-back.
+- A document below the floor of its scope is as good as a fall-back. A scope whose document was withdrawn, with no other in its place, is
+  worse than one that fell back: the cluster has something to say of it, and this node no longer knows what.
 - High-risk work (trust, 19) needs more than reading: validated state, the policy's word, no fall-back, a deadline that is not past.
 
 Example::
@@ -43,7 +44,10 @@ class Allowed(NamedTuple):
 
     Attributes:
         ok: whether the operation may go ahead.
-        reason: "ok", or the first thing that stands against it.
+        reason: "ok", or the first thing that stands against it, in this order: "fail_closed"; "not_validated" after a restore;
+            "identity_revoked"; "reenroll" where the ticket wants a new identity; "no_snapshot" in any scope; "withdrawn", a scope whose
+            document was damaged, revoked or is no longer for this node, without another; "fallen_back"; "below_floor";
+            "snapshot_expired"; "policy"; "deadline"; for sessions "identity_lost", "certificate_expired", "certificate_uncertain".
         until_us: node time, in microseconds, until which the answer holds at most; None when not ok.
     """
 
@@ -81,6 +85,7 @@ def decide_allowed(
         (identity_state is IdentityState.REVOKED, "identity_revoked"),
         (must_enroll(trust, state.view(IDENTITY)), "reenroll"),
         (not active, "no_snapshot"),
+        (any(scope.withdrawn_reason and scope.active is None for scope in snapshots.scopes.values()), "withdrawn"),
         (any(scope.fallen_back for scope in snapshots.scopes.values()), "fallen_back"),
         (any(scope.active.facts.version < scope.floor.version for scope in active), "below_floor"),
         (any(scope.active.facts.expires_at_s <= now.trusted_s for scope in active), "snapshot_expired"),

@@ -3,6 +3,8 @@
 Rules this file keeps:
 
 - What waits came from a reference that verifies; what is activated was hashed and is what the reference names (spec 4).
+- The reference is kept and judged again, under the trust in force and trusted time, before its bytes are hashed or handed out: one that
+  was revoked or is past its end installs nothing, and what waits by it is dropped (trust, 10).
 - The bytes are held from hashing on where nobody can change them, and what activating hands out is these very bytes (trust, 13).
 - Activating is high-risk work and asks the one gate; rolling back is not, since it leads away from what was just installed.
 - What is refused is recorded, bounded, and changes nothing else.
@@ -34,12 +36,16 @@ from rap_projections.node_time import Now
 from rap_projections.operations import Operation
 from rap_projections.receipts import Context, Receipt, check_word
 from rap_projections.refusals import NotAllowed, NotValidated, RefusedError
+from rap_projections.stored_document import stored_document
 from rap_projections.updates import SubjectView, UpdatesView
 from rap_projections.verification import verify_artifact
 from rap_projections.verified import VerifiedArtifact
 
 UNKNOWN_SUBJECT = "unknown"
 """Under which refusals stand of documents that do not say what they are for."""
+
+KEPT = "kept"
+"""Under which refusals stand of references that were good when they were staged."""
 
 
 class Activated(NamedTuple):
@@ -76,13 +82,13 @@ class Updates:
         self._context.core.origin(context)
         subject = UNKNOWN_SUBJECT
         try:
-            verified = self._verify(reference)
-            subject = verified.artifact.reference.subject
-
-            def decide(now: Now) -> tuple[Event, ...]:
-                return decisions.decide_stage(self._view(), verified.artifact.reference, content_id=verified.content_id)
-
-            return self._context.execute("updates", decide, context)
+            with self._context.authority:
+                verified = self._verify(reference)
+                subject = verified.artifact.reference.subject
+                if self._view().subject(subject).pending is not None:
+                    # What waits and counts no longer bars nothing, however high its sequence.
+                    self._review(subject, context)
+                return self._context.execute("updates", lambda now: self._staged(verified), context)
         except RefusedError as refusal:
             self._record(refusal, subject, source, hashlib.sha256(reference).digest(), context)
             raise
@@ -90,8 +96,9 @@ class Updates:
     def verify_artifact(self, subject: str, artifact: BinaryIO | bytes, **context: Unpack[Context]) -> Receipt:
         """Hash the artifact's bytes, from where the file stands on, compare them with the reference, and hold them until they are activated.
 
-        Raises `WrongArtifact` or `Rollback`, which is recorded; `MisuseError` where nothing waits; `NotAllowed` for more bytes than the policy
-        lets be held; `StorageError` where the platform cannot hold them; what reading and writing raise.
+        Raises `WrongArtifact`, `Rollback`, or what `stage` raises where the reference counts no longer, all of which is recorded;
+        `MisuseError` where nothing waits; `NotAllowed` for more bytes than the policy lets be held; `StorageError` where the platform cannot
+        hold them; what reading and writing raise.
         """
         cluster = self._context
         cluster.require_open()
@@ -99,6 +106,7 @@ class Updates:
         require("subject", subject, str)
         if not hasattr(artifact, "read"):
             require("artifact", artifact, bytes)
+        self._require_signed(subject, context)
         size_max = decisions.expected_size(self._view(), subject, cluster.policy.artifact_bytes_max)
         copy = sealed_copy(BytesIO(artifact) if isinstance(artifact, bytes) else artifact, size_max)
         try:
@@ -121,8 +129,8 @@ class Updates:
         Of a release that is current already and has not proved itself, it hands out the bytes again and changes nothing.
 
         Raises `NotAllowed` where its bytes were not verified, are not held any more (``not_held``: verify them again) or the gate is closed,
-        `NotValidated` after a restore, `Rollback` where the signed minimum rose above it, `MisuseError` where nothing waits; `FailClosed`,
-        `StorageError`.
+        `NotValidated` after a restore, `Rollback` where the signed minimum rose above it, what `stage` raises where its reference counts no
+        longer (recorded, and what waits is dropped), `MisuseError` where nothing waits; `FailClosed`, `StorageError`.
         """
         cluster = self._context
         cluster.require_open()
@@ -139,8 +147,10 @@ class Updates:
             self._require_held(subject, decisions.digest_to_install(view, subject))
             return events
 
-        receipt = cluster.execute("updates", decide, context)
-        return Activated(receipt, self._held[subject].duplicate())
+        with cluster.authority:
+            self._require_signed(subject, context)
+            receipt = cluster.execute("updates", decide, context)
+            return Activated(receipt, self._held[subject].duplicate())
 
     def forget(self) -> None:
         """Let go of all bytes that are held: the cluster is closed."""
@@ -185,11 +195,43 @@ class Updates:
         self._context.require_open()
         return self._context.execute("updates", decide, context)
 
-    def _verify(self, reference: bytes) -> VerifiedArtifact:
+    def _verify(self, reference: bytes, *, is_timed: bool = True) -> VerifiedArtifact:
         cluster = self._context
-        return verify_artifact(
-            reference, cluster.require_trust(), trusted_s=cluster.core.now().trusted_s, recipient=cluster.recipient()
-        )
+        trusted_s = cluster.core.now().trusted_s if is_timed else 0
+        return verify_artifact(reference, cluster.require_trust(), trusted_s=trusted_s, recipient=cluster.recipient())
+
+    def _staged(self, verified: VerifiedArtifact) -> tuple[Event, ...]:
+        # A reference has 16 KiB at most: it always fits into its event, and needs no file of its own.
+        stored = stored_document(verified.data, file_id=b"")
+        return decisions.decide_stage(self._view(), verified.artifact.reference, content_id=verified.content_id, stored=stored)
+
+    def _require_signed(self, subject: str, context: Context) -> None:
+        """Raise the refusal of the reference by which something is to be installed, where it counts no longer."""
+        refusal = self._review(subject, context)
+        if refusal is not None:
+            raise refusal
+
+    def _review(self, subject: str, context: Context) -> RefusedError | None:
+        """Judge the kept reference of a subject again; what waits by one that is refused is dropped, and the refusal recorded.
+
+        Of a release that is current already and has not proved itself, the time is not judged: what it replaced may be gone.
+        """
+        cluster = self._context
+        with cluster.authority:
+            it = self._view().subject(subject)
+            kept = it.pending.signed if it.pending else it.current and it.current.signed
+            if kept is None:
+                return None
+            reference = cluster.shelf.load(UPDATES, kept)
+            try:
+                self._verify(reference, is_timed=it.pending is not None)
+            except RefusedError as refusal:
+                reason = refusal.word
+                cluster.execute("updates", lambda now: decisions.decide_drop(self._view(), subject, reason=reason), context)
+                self._let_go(subject)
+                self._record(refusal, subject, KEPT, hashlib.sha256(reference).digest(), context)
+                return refusal
+        return None
 
     def _record(self, refusal: RefusedError, subject: str, source: str, digest: bytes, context: Context) -> None:
         reason = refusal.reason or refusal.rule

@@ -9,7 +9,7 @@ Rules this file keeps:
 
 Example::
 
-    events = decide_stage(view(state), reference, content_id=content_id)
+    events = decide_stage(view(state), reference, content_id=content_id, stored=stored)
 """
 
 from collections.abc import Iterable
@@ -21,6 +21,7 @@ from rap_projections.node_time import Now
 from rap_projections.policy import EffectivePolicy
 from rap_projections.refusal_log import is_due
 from rap_projections.refusals import Equivocation, NotAllowed, Rollback, WrongArtifact
+from rap_projections.stored_document import StoredDocument
 from rap_projections.update_events import (
     ArtifactVerified,
     CandidateDropped,
@@ -29,6 +30,7 @@ from rap_projections.update_events import (
     UpdateActivated,
     UpdateConfirmed,
     UpdateDropped,
+    UpdateMinimumRaised,
     UpdateRefused,
     UpdateRolledBack,
     UpdateStaged,
@@ -36,8 +38,12 @@ from rap_projections.update_events import (
 from rap_projections.updates import PendingUpdate, SubjectView, UpdatesView
 
 
-def decide_stage(updates: UpdatesView, reference: ArtifactReference, *, content_id: bytes) -> tuple[Event, ...]:
+def decide_stage(
+    updates: UpdatesView, reference: ArtifactReference, *, content_id: bytes, stored: StoredDocument
+) -> tuple[Event, ...]:
     """Let a release wait, given by a verified reference. What runs or waits already gives no event; a newer one replaces what waits.
+
+    Of the release that waits, another document takes the place of the one before it: it may be signed by another key, or for longer.
 
     Raises `Rollback` where it is older than what runs or waits or below the signed minimum, `Equivocation` where its sequence is
     taken by other bytes.
@@ -45,13 +51,15 @@ def decide_stage(updates: UpdatesView, reference: ArtifactReference, *, content_
     subject = updates.subject(reference.subject)
     if reference.sequence < max(subject.minimum_sequence, reference.minimum_sequence):
         raise Rollback("its sequence is below the signed minimum", document_type="artifact")
+    staged = UpdateStaged(*reference, content_id, stored)
     for known in (subject.current, subject.pending and subject.pending.reference):
         if known is None:
             continue
         _check_newer(known.sequence, known.sha256, reference)
         if known.sequence == reference.sequence and known.sha256 == reference.sha256:
-            return ()
-    return (*decide_drop(updates, reference.subject, reason="replaced"), UpdateStaged(*reference, content_id))
+            is_signed_anew = known is not subject.current and subject.pending is not None and subject.pending.signed != stored
+            return (staged,) if is_signed_anew else ()
+    return (*decide_drop(updates, reference.subject, reason="replaced"), staged)
 
 
 def expected_size(updates: UpdatesView, subject: str, size_max: int) -> int:
@@ -181,6 +189,12 @@ def decide_current(updates: UpdatesView, subject: str, *, version: str, sequence
     current = updates.subject(subject).current
     is_known = current is not None and current[:3] == (version, sequence, sha256)
     return () if is_known else (CurrentVersionSeen(subject, version, sequence, sha256),)
+
+
+def decide_minimum_raised(updates: UpdatesView, subject: str, minimum_sequence: int, *, origin: str) -> tuple[Event, ...]:
+    """Raise the signed minimum to what somebody else knows; nothing where this state knows as much."""
+    is_known = minimum_sequence <= updates.subject(subject).minimum_sequence
+    return () if is_known else (UpdateMinimumRaised(subject, minimum_sequence, origin),)
 
 
 def decide_refused(

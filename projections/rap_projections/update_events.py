@@ -1,8 +1,9 @@
-"""The events of the updates class: kinds 40 to 49.
+"""The events of the updates class: kinds 40 to 49, and 140.
 
 Rules this file keeps:
 
 - Everything pending came from a signed reference; its bytes count only once they were hashed and found to be those.
+- The reference rides along as it was received, so that it can be judged again before anything is installed by it.
 - A sequence number orders the releases of a subject. The version is a name for people.
 
 What the events do to the state is in `updates`, when they may be written in `update_decisions`.
@@ -16,13 +17,14 @@ from typing import NamedTuple
 
 from rap_journal.records import Category
 from rap_projections.event_kinds import UPDATES, event_kind
+from rap_projections.stored_document import StoredDocument
 
 
 @event_kind(
     40,
     state_class=UPDATES,
     category=Category.DECISION,
-    sensitivity="name, open, open, digest, open, address, name, open, digest",
+    sensitivity="name, open, open, digest, open, address, name, open, digest, document",
 )
 class UpdateStaged(NamedTuple):
     """A signed reference waits to be fetched and activated.
@@ -39,6 +41,7 @@ class UpdateStaged(NamedTuple):
         rollout: the rollout or canary group it is for.
         minimum_sequence: lowest sequence of the subject that may still run.
         content_id: content id of the document that holds the reference.
+        stored: that document, as received; the event alone holds it, since it is always small enough.
     """
 
     subject: str
@@ -50,6 +53,7 @@ class UpdateStaged(NamedTuple):
     rollout: str
     minimum_sequence: int
     content_id: bytes
+    stored: StoredDocument
 
 
 @event_kind(41, state_class=UPDATES, category=Category.DECISION, sensitivity="name, open, digest")
@@ -120,7 +124,8 @@ class UpdateDropped(NamedTuple):
     Attributes:
         subject: what it would have updated.
         sequence: its sequence.
-        reason: "replaced", "stale", "damaged" or "below_minimum".
+        reason: "replaced", "stale", "damaged", "below_minimum", or the word of the refusal where its reference counts no longer, such as
+            "revoked" or "expired".
     """
 
     subject: str
@@ -184,3 +189,18 @@ class CandidateDropped(NamedTuple):
     subject: str
     sequence: int
     reason: str
+
+
+@event_kind(140, state_class=UPDATES, category=Category.LIFECYCLE, sensitivity="name, open, open")
+class UpdateMinimumRaised(NamedTuple):
+    """The lowest sequence that may run was raised to what the witness, a backup, an anchor or the agent knows.
+
+    Attributes:
+        subject: what it is for: "agent".
+        minimum_sequence: lowest sequence of the subject that may still run.
+        origin: "witness", "backup", "anchor", or "memory" of an earlier stay.
+    """
+
+    subject: str
+    minimum_sequence: int
+    origin: str

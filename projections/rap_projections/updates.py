@@ -4,7 +4,8 @@ Rules this file keeps:
 
 - Per subject there is one current release, at most one pending and at most one rollback candidate.
 - A pending update becomes current by its event alone, and that event is written only for verified bytes of a signed reference.
-- The lowest sequence that may run, as signed, only rises.
+- The lowest sequence that may run, as signed, only rises. The agent's is a floor, and outlives a reset of this class (`witness_floors`).
+- The signed reference is kept until its release has proved itself, so that it can be judged again (trust, 10 and 13).
 
 Example::
 
@@ -20,6 +21,7 @@ from rap_journal.records import Record
 from rap_projections.class_state import NOTHING, folds, shape, with_entry
 from rap_projections.documents import ArtifactReference, Documents
 from rap_projections.refusal_log import Refusal, noted
+from rap_projections.stored_document import StoredDocument
 from rap_projections.update_events import (
     ArtifactVerified,
     CandidateDropped,
@@ -28,6 +30,7 @@ from rap_projections.update_events import (
     UpdateActivated,
     UpdateConfirmed,
     UpdateDropped,
+    UpdateMinimumRaised,
     UpdateRefused,
     UpdateRolledBack,
     UpdateStaged,
@@ -47,6 +50,7 @@ class Release(NamedTuple):
         is_confirmed: whether it proved itself.
         since_us: node time since when it is or was current.
         lsn: LSN of the event that made it current.
+        signed: the document by which it was installed, until it has proved itself; else None.
     """
 
     version: str
@@ -55,6 +59,7 @@ class Release(NamedTuple):
     is_confirmed: bool
     since_us: int
     lsn: int
+    signed: StoredDocument | None = None
 
 
 class PendingUpdate(NamedTuple):
@@ -63,6 +68,7 @@ class PendingUpdate(NamedTuple):
     Attributes:
         reference: what is to be installed, its rollout group included.
         content_id: content id of the document that holds the reference.
+        signed: that document, as received.
         is_verified: whether the artifact's bytes were hashed and are those of the reference.
         since_us: node time of staging.
         lsn: LSN of staging.
@@ -70,6 +76,7 @@ class PendingUpdate(NamedTuple):
 
     reference: ArtifactReference
     content_id: bytes
+    signed: StoredDocument
     is_verified: bool
     since_us: int
     lsn: int
@@ -129,7 +136,11 @@ class UpdatesView(NamedTuple):
 
 def _staged(before: UpdatesView, event: UpdateStaged, record: Record) -> UpdatesView:
     subject = before.subject(event.subject)
-    pending = PendingUpdate(ArtifactReference._make(event[:8]), event.content_id, False, record.node_us, record.lsn)
+    known, reference = subject.pending, ArtifactReference._make(event[:8])
+    # The same release, signed anew: what was hashed is still what is meant.
+    is_verified = known is not None and known.is_verified and known.reference[2:5] == reference[2:5]
+    signed = StoredDocument._make(event.stored)
+    pending = PendingUpdate(reference, event.content_id, signed, is_verified, record.node_us, record.lsn)
     minimum = max(subject.minimum_sequence, event.minimum_sequence)
     return _with_subject(before, event.subject, subject._replace(pending=pending, minimum_sequence=minimum))
 
@@ -144,9 +155,11 @@ def _verified(before: UpdatesView, event: ArtifactVerified, record: Record) -> U
 
 def _activated(before: UpdatesView, event: UpdateActivated, record: Record) -> UpdatesView:
     subject = before.subject(event.subject)
-    release = Release(event.version, event.sequence, event.sha256, False, record.node_us, record.lsn)
+    signed = subject.pending and subject.pending.signed
+    release = Release(event.version, event.sequence, event.sha256, False, record.node_us, record.lsn, signed)
+    candidate = subject.current and subject.current._replace(signed=None)
     result = UpdateResult("activated", event.sequence, "", record.node_us, record.lsn)
-    after = subject._replace(current=release, pending=None, candidate=subject.current, last_result=result)
+    after = subject._replace(current=release, pending=None, candidate=candidate, last_result=result)
     return _with_subject(before, event.subject, after)
 
 
@@ -154,7 +167,7 @@ def _confirmed(before: UpdatesView, event: UpdateConfirmed, record: Record) -> U
     subject = before.subject(event.subject)
     current = subject.current
     result = UpdateResult("confirmed", event.sequence, "", record.node_us, record.lsn)
-    after = subject._replace(current=current and current._replace(is_confirmed=True), last_result=result)
+    after = subject._replace(current=current and current._replace(is_confirmed=True, signed=None), last_result=result)
     return _with_subject(before, event.subject, after)
 
 
@@ -195,6 +208,12 @@ def _candidate_dropped(before: UpdatesView, event: CandidateDropped, record: Rec
     return _with_subject(before, event.subject, before.subject(event.subject)._replace(candidate=None))
 
 
+def _minimum_raised(before: UpdatesView, event: UpdateMinimumRaised, record: Record) -> UpdatesView:
+    subject = before.subject(event.subject)
+    minimum = max(subject.minimum_sequence, event.minimum_sequence)
+    return _with_subject(before, event.subject, subject._replace(minimum_sequence=minimum))
+
+
 def _with_subject(before: UpdatesView, subject: str, after: SubjectView) -> UpdatesView:
     return before._replace(subjects=with_entry(before.subjects, subject, after))
 
@@ -210,6 +229,7 @@ FOLDS = folds(
         UpdateRefused: _refused,
         CurrentVersionSeen: _current_seen,
         CandidateDropped: _candidate_dropped,
+        UpdateMinimumRaised: _minimum_raised,
     },
     reading_documents={OffersApplied: _offers_applied},
     after_reset=UpdatesView(),

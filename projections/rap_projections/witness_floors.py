@@ -4,6 +4,8 @@ Rules this file keeps:
 
 - What the witness says never falls: what it said when the journal was opened is part of everything it says afterwards.
 - The floor is the maximum of what journal and witness know; what the journal lacks is written into it at opening.
+- The lowest signed sequence of the agent's releases is a floor like that of a scope, under the name "agent". Those of workloads are not: there
+  may be thousands, and a slot of the witness has 4 KiB. They last as long as the updates class, or the snapshot that states them.
 - A bundle in force that is older than the floor is a rollback, and stays one at every opening.
 
 Example::
@@ -12,25 +14,32 @@ Example::
     events = decide_raised(state, core.journal.recovered_floors)
 """
 
+from collections.abc import Iterable
 from typing import Any
 
-from rap_projections import snapshot_decisions, trust_decisions
+from rap_projections import snapshot_decisions, trust_decisions, update_decisions
 from rap_projections.documents import CLUSTER_WIDE, Version
-from rap_projections.event_kinds import HEALTH, SNAPSHOTS, TRUST, Event
+from rap_projections.event_kinds import HEALTH, SNAPSHOTS, TRUST, UPDATES, Event
 from rap_projections.folding import FoldedState
 from rap_projections.health_events import UptimeDebited
 from rap_projections.trust import RestoreState
+from rap_projections.updates import AGENT_SUBJECT
 
 
 def witness_floors(state: FoldedState) -> Any:
-    """What a state knows: bundle version and id, revocations, restore state, per scope and of the head the highest version, time used up."""
+    """What a state knows: bundle version and id, revocations, restore state, per scope, of the head and of the agent the highest version,
+    time used up."""
     trust, health, snapshots = state.view(TRUST), state.view(HEALTH), state.view(SNAPSHOTS)
     head = snapshots.head_floor
+    scopes = [[name, *scope.floor.version, scope.floor.content_id] for name, scope in snapshots.scopes.items()]
+    minimum = state.view(UPDATES).subject(AGENT_SUBJECT).minimum_sequence
+    if minimum:
+        scopes.append([AGENT_SUBJECT, 0, minimum, b""])
     return [
         [trust.floor.version.version, trust.floor.content_id],
         [trust.revocations.digest, trust.revocations.entries],
         trust.restore_state.value,
-        [[name, *scope.floor.version, scope.floor.content_id] for name, scope in sorted(snapshots.scopes.items())],
+        sorted(scopes),
         [*head.version, head.content_id],
         [trust.trusted_s(health.uptime.used_s), health.uptime.used_s, health.deadline.uptime_s],
     ]
@@ -60,7 +69,7 @@ def never_lower(floors: Any, before: Any) -> Any:
 def decide_raised(state: FoldedState, floors: Any) -> tuple[Event, ...]:
     """Write down what the witness knows and the state does not; nothing where it knows as much."""
     (bundle_version, bundle_id), (digest, entries), _restore, scopes, head, (_trusted_s, used_s, _deadline_s) = floors
-    trust, snapshots, uptime = state.view(TRUST), state.view(SNAPSHOTS), state.view(HEALTH).uptime
+    trust, uptime = state.view(TRUST), state.view(HEALTH).uptime
     events: list[Event] = []
     if bundle_version >= trust.floor.version.version:
         # A newer bundle may have dropped revocations that are past: an older witness knows more of them, and does not know better.
@@ -68,13 +77,23 @@ def decide_raised(state: FoldedState, floors: Any) -> tuple[Event, ...]:
             trust, bundle_version=bundle_version, bundle_content_id=bundle_id, revocation_digest=digest, revocation_count=entries,
             origin="witness",
         )  # fmt: skip
-    for name, generation, version, content_id in (*scopes, (CLUSTER_WIDE, *head)):
-        events += snapshot_decisions.decide_floor_raised(
-            snapshots, scope=name, version=Version(generation, version), content_id=content_id, origin="witness"
-        )
+    events += decide_versions_raised(state, (*scopes, (CLUSTER_WIDE, *head)), "witness")
     if used_s > uptime.used_s:
         events.append(UptimeDebited(used_s, uptime.boot_id, uptime.covered_boot_us))
     return tuple(events)
+
+
+def decide_versions_raised(state: FoldedState, floors: Iterable[Any], origin: str) -> list[Event]:
+    """Raise the floors of scopes, of the head ("cluster") and of the agent's releases ("agent"), each [name, generation, version, id]."""
+    events: list[Event] = []
+    for name, generation, version, content_id in floors:
+        if name == AGENT_SUBJECT:
+            events += update_decisions.decide_minimum_raised(state.view(UPDATES), name, version, origin=origin)
+        else:
+            events += snapshot_decisions.decide_floor_raised(
+                state.view(SNAPSHOTS), scope=name, version=Version(generation, version), content_id=content_id, origin=origin
+            )
+    return events
 
 
 def is_rolled_back(state: FoldedState, floors: Any) -> bool:

@@ -10,7 +10,6 @@ import pytest
 from tests.project.source_files import FOLDERS, ROOT, python_files, relative, tree_of
 
 UNUSED: dict[str, str] = {
-    "AGENT_SUBJECT": "The agent's own update is a subject by this name; an agent uses it.",
     "CLASS_COUNT_MAX": "FORMAT.md takes it from here, for whoever reads the format.",
     "SEGMENT_BYTES_MIN": "FORMAT.md takes it from here, for whoever reads the format.",
     "decide_current": "No call takes what runs without having been installed through this store yet.",

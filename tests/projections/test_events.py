@@ -22,7 +22,7 @@ KINDS = {
     "EquivocationSeen", "SnapshotFellBack", "IncrementApplied", "HeadApplied", "SnapshotFloorRaised", "SnapshotWithdrawn",
     # updates: signed references and what became of them
     "UpdateStaged", "ArtifactVerified", "UpdateActivated", "UpdateConfirmed", "UpdateRolledBack", "UpdateDropped", "UpdateRefused",
-    "OffersApplied", "CurrentVersionSeen", "CandidateDropped",
+    "OffersApplied", "CurrentVersionSeen", "CandidateDropped", "UpdateMinimumRaised",
     # services: signed assignments, and what workloads say
     "AssignmentsApplied", "ServiceReported", "ServiceCommanded", "CommandTaken", "ServiceRefused", "SecretAllowed", "ServiceRemoved",
     # health: what this node sees of itself

@@ -88,7 +88,7 @@ def test_no_more_clusters_are_joined_than_the_memory_of_floors_has_room_for(monk
 def test_the_floors_of_as_many_clusters_as_may_be_joined_have_room_in_one_record() -> None:
     known = KnownFloors(
         (2**63, b"b" * 32), (b"r" * 32, 2**63), RestoreState.NOT_VALIDATED.value,
-        tuple((scope.value, 2**63, 2**63, b"s" * 32) for scope in Scope), (0, 2**63, b"h" * 32), (2**63, 2**63, 2**63),
+        (("agent", 0, 2**63, b""), *[(scope.value, 2**63, 2**63, b"s" * 32) for scope in Scope]), (0, 2**63, b"h" * 32), (2**63, 2**63, 2**63),
     )  # fmt: skip
     floors = {f"{number:063}": known for number in range(memberships.CLUSTERS_MAX)}
     (event,) = decide_numbered(AgentView(), 2**63, reason="floors", floors=floors, doubtful=frozenset(floors))

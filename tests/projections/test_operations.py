@@ -7,7 +7,7 @@ import pytest
 
 from rap_projections import Operation
 from rap_projections.class_table import CLUSTER_FOLDS
-from rap_projections.documents import Floor, SnapshotPayload, Version
+from rap_projections.documents import Floor, RevocationKind, SnapshotPayload, Version
 from rap_projections.event_kinds import HEALTH, IDENTITY, SNAPSHOTS, TRUST
 from rap_projections.folding import FoldedState
 from rap_projections.health import Deadline, HealthView, Uptime
@@ -87,6 +87,10 @@ def no_snapshot(gate: Gate) -> None:
     gate.scopes = {"peers": ScopeView()}
 
 
+def withdrawn(gate: Gate) -> None:
+    gate.scopes = gate.scopes | {"services": ScopeView(withdrawn_reason="revoked")}
+
+
 def fallen_back(gate: Gate) -> None:
     gate.scopes = gate.scopes | {"routes": scope(fallen_back=True)}
 
@@ -120,8 +124,8 @@ def certificate_uncertain(gate: Gate) -> None:
 
 
 OBSTACLES: tuple[Callable[[Gate], None], ...] = (
-    fail_closed, not_validated, identity_revoked, reenroll, no_snapshot, fallen_back, below_floor, snapshot_expired, policy, deadline,
-    certificate_expired,
+    fail_closed, not_validated, identity_revoked, reenroll, no_snapshot, withdrawn, fallen_back, below_floor, snapshot_expired,
+    policy, deadline, certificate_expired,
 )  # fmt: skip
 
 
@@ -177,6 +181,25 @@ def test_a_node_that_never_saw_a_signed_instant_has_no_time() -> None:
 def test_the_policy_is_asked_for_each_operation() -> None:
     allowed = [operation.value for operation in Operation if Gate().answer(operation).ok]
     assert allowed == ["new_session", "resolve_secret"]
+
+
+@pytest.mark.parametrize("has_previous", [True, False])
+def test_a_withdrawn_document_without_another_bars_what_a_fall_back_bars_until_a_newer_one_comes(has_previous: bool) -> None:
+    """Mutation: look at the scopes with an active document alone."""
+    it = ready()
+    it.fabric.issued_at_s += 1
+    it.cluster.activate(it.fabric.policy(fallback_allowed=True, high_risk_operations=("resolve_secret",)))
+    for peers in (["node-1"], ["node-2"])[not has_previous :]:
+        document = it.fabric.peers(peers)
+        it.cluster.activate(document)
+    assert it.cluster.allows(Operation.RESOLVE_SECRET).ok
+    it.cluster.trust.update(it.fabric.revoke(RevocationKind.CONTENT, it.fabric.content_id(document)))
+    reason = "fallen_back" if has_previous else "withdrawn"
+    assert it.cluster.allows(Operation.RESOLVE_SECRET) == Allowed(False, reason, None)
+    it.kit.kill()
+    assert it.cluster.allows(Operation.RESOLVE_SECRET).reason == reason
+    it.cluster.activate(it.fabric.peers(["node-3"]))
+    assert it.cluster.allows(Operation.RESOLVE_SECRET).ok
 
 
 def test_until_is_a_date_or_nothing() -> None:

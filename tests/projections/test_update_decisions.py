@@ -8,12 +8,14 @@ from rap_projections.documents import ArtifactReference
 from rap_projections.event_kinds import Event
 from rap_projections.policy import Policy, effective
 from rap_projections.refusals import Equivocation, NotAllowed, Rollback, WrongArtifact
+from rap_projections.stored_document import StoredDocument
 from rap_projections.update_decisions import (
     decide_activate,
     decide_artifact_verified,
     decide_confirm,
     decide_current,
     decide_drop,
+    decide_minimum_raised,
     decide_offers,
     decide_refused,
     decide_roll_back,
@@ -28,12 +30,14 @@ from rap_projections.update_events import (
     UpdateActivated,
     UpdateConfirmed,
     UpdateDropped,
+    UpdateMinimumRaised,
     UpdateRefused,
     UpdateRolledBack,
     UpdateStaged,
 )
 from tests.projections.class_log import SECOND, ClassLog, at
 
+SIGNED = StoredDocument(b"", 4, b"sign")
 LIMITS = effective(Policy(pending_age_s_max=60, refusal_interval_s=60), None)
 
 
@@ -48,7 +52,7 @@ def running(sequence: int = 4) -> ClassLog:
 
 
 def stage(log: ClassLog, sequence: int, **changed: object) -> tuple[Event, ...]:
-    return decide_stage(log.state.view, reference(sequence, **changed), content_id=b"doc")  # type: ignore[arg-type]  # options of reference
+    return decide_stage(log.state.view, reference(sequence, **changed), content_id=b"doc", stored=SIGNED)  # type: ignore[arg-type]  # options of reference
 
 
 def with_pending(sequence: int = 5, *, verified: bool = True) -> ClassLog:
@@ -76,7 +80,7 @@ def test_what_runs_is_recorded_once() -> None:
 def test_a_newer_release_is_staged_once() -> None:
     log = running()
     events = stage(log, 5)
-    assert events == (UpdateStaged(*reference(5), b"doc"),)
+    assert events == (UpdateStaged(*reference(5), b"doc", SIGNED),)
     log.append(*events)
     assert stage(log, 5) == ()
 
@@ -85,8 +89,17 @@ def test_the_release_that_runs_is_not_staged() -> None:
     assert stage(running(), 4) == ()
 
 
+def test_the_release_that_waits_goes_by_its_newest_document() -> None:
+    """Fails when a release that waits is known by its digest alone: then it ends with the key or the term of its first document."""
+    log, anew = with_pending(), SIGNED._replace(inline=b"anew")
+    staged = decide_stage(log.state.view, reference(5), content_id=b"anew", stored=anew)
+    assert staged == (UpdateStaged(*reference(5), b"anew", anew),)
+    log.append(*decide_activate(log.state.view, "agent"))
+    assert decide_stage(log.state.view, reference(5), content_id=b"anew", stored=anew) == (), "it runs already"
+
+
 def test_a_newer_release_replaces_the_one_that_waits() -> None:
-    assert stage(with_pending(), 6) == (UpdateDropped("agent", 5, "replaced"), UpdateStaged(*reference(6), b"doc"))
+    assert stage(with_pending(), 6) == (UpdateDropped("agent", 5, "replaced"), UpdateStaged(*reference(6), b"doc", SIGNED))
 
 
 @pytest.mark.parametrize(
@@ -103,8 +116,17 @@ def test_what_may_not_be_staged_is_refused_and_the_state_is_unchanged(offered: A
     log = with_pending()
     before = log.value()
     with pytest.raises(error):
-        decide_stage(log.state.view, offered, content_id=b"doc")
+        decide_stage(log.state.view, offered, content_id=b"doc", stored=SIGNED)
     assert log.value() == before
+
+
+@pytest.mark.parametrize(("minimum", "raises"), [(4, False), (5, False), (6, True)])
+def test_a_minimum_that_somebody_else_knows_is_written_where_it_is_higher(minimum: int, raises: bool) -> None:
+    """Fails when what is known already is written at every opening."""
+    log = running()
+    log.append(*stage(log, 9, minimum=5))
+    raised = decide_minimum_raised(log.state.view, "agent", minimum, origin="witness")
+    assert raised == ((UpdateMinimumRaised("agent", minimum, "witness"),) if raises else ())
 
 
 def test_a_release_below_a_minimum_signed_earlier_is_refused() -> None:

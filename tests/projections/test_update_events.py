@@ -8,7 +8,7 @@ from tests.projections.frozen_kinds import hints_in, kinds_in, kinds_of, unwrapp
 
 FROZEN = """
 40.1 UpdateStaged decision strict: subject (name), version, sequence, sha256 (digest), size, location (address), rollout (name),
-    minimum_sequence, content_id (digest)
+    minimum_sequence, content_id (digest), stored (document)
 41.1 ArtifactVerified decision strict: subject (name), sequence, sha256 (digest)
 42.1 UpdateActivated decision strict: subject (name), version, sequence, sha256 (digest)
 43.1 UpdateConfirmed decision strict: subject (name), sequence
@@ -18,6 +18,7 @@ FROZEN = """
 47.1 OffersApplied decision strict: content_id (digest)
 48.1 CurrentVersionSeen observation strict: subject (name), version, sequence, sha256 (digest)
 49.1 CandidateDropped eviction strict: subject (name), sequence, reason
+140.1 UpdateMinimumRaised lifecycle strict: subject (name), minimum_sequence, origin
 """
 """What stands on disks: a number is never reused, and another order of fields would be another meaning."""
 
@@ -26,14 +27,14 @@ def test_the_kinds_are_the_ones_that_stand_on_disks() -> None:
     assert kinds_of(update_events) == unwrapped(FROZEN)
 
 
-def test_all_are_strict_events_of_the_updates_class_numbered_40_to_49() -> None:
+def test_all_are_strict_events_of_the_updates_class_numbered_40_to_49_and_from_140_on() -> None:
     assert [(kind.number, kind.state_class) for kind in kinds_in(update_events)] == [
-        (number, UPDATES) for number in range(40, 50)
+        (number, UPDATES) for number in (*range(40, 50), 140)
     ]
 
 
 def test_what_is_staged_is_a_signed_reference_and_names_the_document_that_holds_it() -> None:
-    assert UpdateStaged._fields == (*ArtifactReference._fields, "content_id")
+    assert UpdateStaged._fields == (*ArtifactReference._fields, "content_id", "stored")
 
 
 def test_the_bytes_count_by_their_digest_and_stand_in_no_event() -> None:
@@ -44,7 +45,7 @@ def test_the_bytes_count_by_their_digest_and_stand_in_no_event() -> None:
 def test_every_step_of_a_release_says_of_which_sequence_it_is() -> None:
     """The version is a name for people; a sequence number orders the releases."""
     without = [kind.name for kind in kinds_in(update_events) if "sequence" not in kind.sensitivity]
-    assert without == ["UpdateRefused", "OffersApplied"]
+    assert without == ["UpdateRefused", "OffersApplied", "UpdateMinimumRaised"]
 
 
 def test_a_release_that_this_store_did_not_install_is_told_like_one_that_it_did() -> None:

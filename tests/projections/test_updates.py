@@ -3,6 +3,7 @@
 from rap_projections import updates
 from rap_projections.documents import ArtifactReference
 from rap_projections.lifecycle import ClassReset
+from rap_projections.stored_document import StoredDocument
 from rap_projections.update_events import (
     ArtifactVerified,
     CandidateDropped,
@@ -11,6 +12,7 @@ from rap_projections.update_events import (
     UpdateActivated,
     UpdateConfirmed,
     UpdateDropped,
+    UpdateMinimumRaised,
     UpdateRefused,
     UpdateRolledBack,
     UpdateStaged,
@@ -24,13 +26,14 @@ def reference(sequence: int, *, subject: str = AGENT_SUBJECT, minimum: int = 0) 
 
 
 def staged(sequence: int, *, minimum: int = 0) -> UpdateStaged:
-    return UpdateStaged(*reference(sequence, minimum=minimum), b"doc")
+    return UpdateStaged(*reference(sequence, minimum=minimum), b"doc", SIGNED)
 
 
 def activated(sequence: int) -> UpdateActivated:
     return UpdateActivated(AGENT_SUBJECT, f"1.{sequence}", sequence, b"sha%d" % sequence)
 
 
+SIGNED = StoredDocument(b"", 4, b"sign")
 SEEN = CurrentVersionSeen(AGENT_SUBJECT, "1.4", 4, b"sha4")
 RUNNING = Release("1.4", 4, b"sha4", True, 7, 1)
 
@@ -49,7 +52,7 @@ def test_what_runs_is_known_before_any_update() -> None:
 
 def test_a_staged_update_waits_unverified_with_its_rollout_group() -> None:
     subject = after(SEEN, staged(5))
-    assert subject.pending == PendingUpdate(reference(5), b"doc", False, 7, 2)
+    assert subject.pending == PendingUpdate(reference(5), b"doc", SIGNED, False, 7, 2)
     assert subject.pending.reference.rollout == "canary" and subject.current == RUNNING
 
 
@@ -62,14 +65,30 @@ def test_verifying_other_bytes_marks_nothing() -> None:
 
 def test_an_activated_update_runs_unconfirmed_and_the_one_before_may_come_back() -> None:
     subject = after(SEEN, staged(5), activated(5))
-    assert subject.current == Release("1.5", 5, b"sha5", False, 7, 3)
+    assert subject.current == Release("1.5", 5, b"sha5", False, 7, 3, SIGNED)
     assert (subject.pending, subject.candidate) == (None, RUNNING)
     assert subject.last_result == UpdateResult("activated", 5, "", 7, 3)
 
 
-def test_a_confirmed_update_has_proved_itself() -> None:
+def test_a_candidate_needs_its_reference_no_more() -> None:
+    subject = after(SEEN, staged(5), activated(5), staged(6), activated(6))
+    assert subject.candidate is not None and (subject.candidate.sequence, subject.candidate.signed) == (5, None)
+
+
+def test_the_release_that_waits_stays_verified_when_it_is_signed_anew() -> None:
+    """Fails when the fold takes the verification away, or keeps it for other bytes."""
+    verified = ArtifactVerified(AGENT_SUBJECT, 5, b"sha5")
+    anew = staged(5)._replace(content_id=b"anew", stored=SIGNED._replace(inline=b"anew"))
+    pending = after(SEEN, staged(5), verified, anew).pending
+    assert pending is not None and (pending.is_verified, pending.content_id, pending.signed.inline) == (True, b"anew", b"anew")
+    for other in (staged(6), anew._replace(sha256=b"other"), anew._replace(size=11)):
+        pending = after(SEEN, staged(5), verified, other).pending
+        assert pending is not None and not pending.is_verified
+
+
+def test_a_confirmed_update_has_proved_itself_and_needs_its_reference_no_more() -> None:
     subject = after(SEEN, staged(5), activated(5), UpdateConfirmed(AGENT_SUBJECT, 5))
-    assert subject.current is not None and subject.current.is_confirmed
+    assert subject.current is not None and (subject.current.is_confirmed, subject.current.signed) == (True, None)
     assert subject.last_result == UpdateResult("confirmed", 5, "", 7, 4)
 
 
@@ -120,3 +139,9 @@ def test_a_refusal_leaves_every_subject_as_it_is() -> None:
 
 def test_a_reset_drops_what_waited() -> None:
     assert after(SEEN, staged(5), ClassReset(4, 1, 2, "gap")) == SubjectView()
+
+
+def test_a_minimum_that_somebody_else_knows_only_rises() -> None:
+    raised = [UpdateMinimumRaised(AGENT_SUBJECT, minimum, "witness") for minimum in (7, 3)]
+    subject = after(SEEN, staged(5), *raised)
+    assert (subject.minimum_sequence, subject.current) == (7, RUNNING)
