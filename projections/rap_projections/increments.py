@@ -9,22 +9,39 @@ Rules this file keeps (trust, 7):
 
 Example::
 
-    increment = verify_increment(data, trust, trusted_s=now.trusted_s, recipient=me)
-    result = verify_result(increment, base, base_content_id, trust, trusted_s=now.trusted_s, recipient=me, floors=floors)
+    result = verify_offered(data, trust, active_of, trusted_s=now.trusted_s, recipient=me, floors=floors)
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from rap_projections.document_rules import check_audience, check_generation, check_head, check_time, is_at_floor
 from rap_projections.document_schema import header_of, read_snapshot, write_snapshot
 from rap_projections.documents import Body, DocumentType, Floor, Increment, Scope, SnapshotPayload
-from rap_projections.refusals import RefusedError, Revoked, WrongBase
+from rap_projections.refusals import RefusedError, Revoked, WrongBase, WrongScope
 from rap_projections.signed_document import Claims, content_id
 from rap_projections.trust_in_force import TrustInForce
-from rap_projections.verification import NO_FLOORS, Recipient, authentic_increment, authentic_snapshot, verify_kept_snapshot
+from rap_projections.verification import (
+    NO_FLOORS,
+    Recipient,
+    authentic_increment,
+    authentic_snapshot,
+    verify_increment,
+    verify_kept_snapshot,
+)
 from rap_projections.verified import MINT, VerifiedHead, VerifiedIncrement, VerifiedResult, VerifiedSnapshot
+
+
+class Base(NamedTuple):
+    """The active document of a scope: what it says, and its content id."""
+
+    snapshot: SnapshotPayload
+    content_id: bytes
+
+
+ActiveOf = Callable[[Scope], Base | None]
+"""Gives the active document of a scope, which was verified when it was activated; None where there is none."""
 
 
 def apply_increment(base: SnapshotPayload, increment: Increment) -> SnapshotPayload:
@@ -39,6 +56,40 @@ def apply_increment(base: SnapshotPayload, increment: Increment) -> SnapshotPayl
     entries.update((entry[0], entry) for entry in cast(tuple[Any, ...], increment.changed))
     body = cast(Body, tuple(entries[key] for key in sorted(entries)))
     return SnapshotPayload(increment.scope, *header_of(increment), body)
+
+
+def verify_offered(
+    data: bytes,
+    trust: TrustInForce,
+    active_of: ActiveOf,
+    *,
+    trusted_s: int,
+    recipient: Recipient,
+    floors: Mapping[Scope, Floor] = NO_FLOORS,
+    head: VerifiedHead | None = None,
+    scope: Scope | None = None,
+) -> VerifiedResult:
+    """What the increment in `data` makes of the active document of its scope; of one that was applied before, that document.
+
+    Takes what `verify_snapshot` takes. Raises what `verify_increment` and `verify_result` raise, and `WrongScope`.
+    """
+    verified = verify_increment(data, trust, trusted_s=trusted_s, recipient=recipient)
+    if scope is not None and verified.increment.scope is not scope:
+        raise WrongScope(f"it is for scope {verified.scope}", scope=scope.value)
+    base = base_for(verified.increment, active_of)
+    if verified.increment.result_content_id == base.content_id:
+        return repeated_result(verified, base.snapshot)
+    return verify_result(
+        verified, base.snapshot, base.content_id, trust, trusted_s=trusted_s, recipient=recipient, floors=floors, head=head
+    )
+
+
+def base_for(increment: Increment, active_of: ActiveOf) -> Base:
+    """The active document of the increment's scope. Raises `WrongBase` where there is none."""
+    base = active_of(increment.scope)
+    if base is None:
+        raise WrongBase("its scope has no active document to start from", scope=increment.scope.value)
+    return base
 
 
 def verify_result(
@@ -63,8 +114,8 @@ def verify_result(
     Raises `WrongBase` where the increment starts from another document or leads elsewhere than it says, and the `RefusedError`
     of the first rule that the result breaks.
     """
-    with naming(verified):
-        payload, outcome = _result(verified, base, base_content_id, trust)
+    with naming(verified.cluster_id, verified.increment.scope):
+        payload, outcome = result_of(verified, base, base_content_id, trust)
         header, result_id = header_of(payload), verified.increment.result_content_id
         floor = floors.get(payload.scope)
         unchanged = floor is not None and is_at_floor(header, result_id, floor)
@@ -94,32 +145,35 @@ def verify_kept(
     payload, at = base.snapshot, base.content_id
     for step in increments:
         increment = authentic_increment(step, trust)
-        with naming(increment):
-            payload, _outcome = _result(increment, payload, at, trust)
+        with naming(increment.cluster_id, scope):
+            payload, _outcome = result_of(increment, payload, at, trust)
         at = increment.increment.result_content_id
         verified = _minted(increment, payload, unchanged=True)
     assert verified is not None
-    with naming(increment):
+    with naming(increment.cluster_id, scope):
         check_generation(header_of(payload), trust, scope)
         check_audience(payload.audience, *recipient)
     return verified
 
 
 @contextmanager
-def naming(verified: VerifiedIncrement) -> Iterator[None]:
+def naming(cluster_id: str, scope: Scope | None) -> Iterator[None]:
     """Add to a refusal which increment it is about."""
     try:
         yield
     except RefusedError as refusal:
-        kind, scope = DocumentType.INCREMENT.value, verified.increment.scope.value
-        refusal.concerning(cluster=verified.cluster_id, document_type=kind, scope=scope)
+        name = scope.value if scope is not None else None
+        refusal.concerning(cluster=cluster_id, document_type=DocumentType.INCREMENT.value, scope=name)
         raise
 
 
-def _result(
+def result_of(
     verified: VerifiedIncrement, base: SnapshotPayload, base_content_id: bytes, trust: TrustInForce
 ) -> tuple[SnapshotPayload, bytes]:
-    """What the increment leads to, read again through the schema, and the payload's bytes."""
+    """What the increment leads to, read again through the schema, and the payload's bytes; not judged otherwise.
+
+    Raises `WrongBase`, `Revoked`, `BadSchema`.
+    """
     increment = verified.increment
     if increment.base_content_id != base_content_id:
         raise WrongBase("the active document is not the one it starts from")

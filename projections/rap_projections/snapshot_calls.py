@@ -19,7 +19,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import NamedTuple, Self, Unpack
+from typing import Any, NamedTuple, Self, Unpack
 
 from rap_journal.errors import MisuseError, NoSpace
 from rap_projections import snapshot_decisions as decisions
@@ -28,15 +28,17 @@ from rap_projections.arguments import require, require_all
 from rap_projections.cluster_context import ClusterContext
 from rap_projections.documents import DocumentType, Scope
 from rap_projections.event_kinds import HEALTH, SNAPSHOTS, TRUST, Event
-from rap_projections.increments import repeated_result, verify_result
+from rap_projections.increment_check import check_increment
+from rap_projections.increments import Base, verify_offered
 from rap_projections.node_time import Now
 from rap_projections.policy import EffectivePolicy
 from rap_projections.receipts import UNCHANGED, Context, Receipt, check_word
-from rap_projections.refusals import Equivocation, RefusedError, WrongBase, WrongScope
+from rap_projections.refusals import Equivocation, RefusedError
+from rap_projections.rule_report import CheckReport
 from rap_projections.signed_document import check_document_size, claims_to_be
 from rap_projections.snapshots import EVIDENCE_MAX, ScopeView, SnapshotsView
 from rap_projections.stored_document import StoredDocument, stored_document
-from rap_projections.verification import CheckReport, check_snapshot, verify_head, verify_increment, verify_snapshot
+from rap_projections.verification import check_snapshot, verify_head, verify_snapshot
 from rap_projections.verified import VerifiedHead, VerifiedResult, VerifiedSnapshot
 
 DEFAULT_SOURCE = "agent"
@@ -92,13 +94,12 @@ class Snapshots:
             return self._commit_head(verified, context)
 
     def check(self, document: bytes, *, scope: str | None = None) -> CheckReport:
-        """What every rule says about a document. Changes nothing and records nothing. Raises `FailClosed`."""
-        cluster = self._context
+        """What every rule says about a snapshot or an increment. Changes nothing and records nothing. Raises `FailClosed`."""
         require("document", document, bytes)
-        return check_snapshot(
-            document, cluster.require_trust(), trusted_s=cluster.core.now().trusted_s, recipient=cluster.recipient(),
-            floors=cluster.floors(), head=cluster.head, scope=_scope(scope) if scope is not None else None,
-        )  # fmt: skip
+        trust, given = self._context.require_trust(), self._given(_scope(scope) if scope is not None else None)
+        if claims_to_be(document, DocumentType.INCREMENT):
+            return check_increment(document, trust, self._active, **given)
+        return check_snapshot(document, trust, **given)
 
     def scope(self, scope: str) -> ScopeView:
         """Active, previous and pending document of a scope. Raises `MisuseError` for an unknown scope."""
@@ -115,29 +116,24 @@ class Snapshots:
         cluster.core.origin(context)
         with self._recording(DocumentType.SNAPSHOT, document, source, context):
             cluster.refused.raise_known(DocumentType.SNAPSHOT, document)
+            trust, given = cluster.require_trust(), self._given(scope)
             if claims_to_be(document, DocumentType.INCREMENT):
-                return self._verify_increment(document, scope)
-            return verify_snapshot(
-                document, cluster.require_trust(), trusted_s=cluster.core.now().trusted_s, recipient=cluster.recipient(),
-                floors=cluster.floors(), head=cluster.head, scope=scope,
-            )  # fmt: skip
+                return verify_offered(document, trust, self._active, **given)
+            return verify_snapshot(document, trust, **given)
 
-    def _verify_increment(self, document: bytes, scope: Scope | None) -> VerifiedResult:
-        cluster, trust = self._context, self._context.require_trust()
-        now_s, recipient = cluster.core.now().trusted_s, cluster.recipient()
-        verified = verify_increment(document, trust, trusted_s=now_s, recipient=recipient)
-        if scope is not None and verified.increment.scope is not scope:
-            raise WrongScope(f"it is for scope {verified.scope}", scope=scope.value)
-        active = cluster.state.view(SNAPSHOTS).scope(verified.increment.scope).active
-        if active is None:
-            raise WrongBase("its scope has no active document to start from", scope=verified.scope)
-        base_id = active.facts.content_id
-        if verified.increment.result_content_id == base_id:
-            return repeated_result(verified, cluster.shelf.snapshot(base_id))
-        return verify_result(
-            verified, cluster.shelf.snapshot(base_id), base_id, trust, trusted_s=now_s, recipient=recipient,
-            floors=cluster.floors(), head=cluster.head,
-        )  # fmt: skip
+    def _given(self, scope: Scope | None) -> dict[str, Any]:
+        """What a document is judged by, beside the trust in force."""
+        cluster = self._context
+        return {
+            "trusted_s": cluster.core.now().trusted_s, "recipient": cluster.recipient(), "floors": cluster.floors(),
+            "head": cluster.head, "scope": scope,
+        }  # fmt: skip
+
+    def _active(self, scope: Scope) -> Base | None:
+        """What an increment of this scope starts from."""
+        cluster = self._context
+        active = cluster.state.view(SNAPSHOTS).scope(scope).active
+        return Base(cluster.shelf.snapshot(active.facts.content_id), active.facts.content_id) if active is not None else None
 
     def commit(
         self, verified: VerifiedSnapshot | VerifiedResult, stored: StoredDocument | None = None, **context: Unpack[Context]

@@ -20,8 +20,9 @@ Example::
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from rap_projections.bundle_verification import verify_roots
 from rap_projections.document_rules import (
@@ -47,6 +48,7 @@ from rap_projections.document_schema import (
 )
 from rap_projections.documents import DocumentType, Floor, Scope, SnapshotPayload
 from rap_projections.refusals import RULES, RefusedError
+from rap_projections.rule_report import CheckReport, report_of
 from rap_projections.signed_document import FORMS, SignedDocument, check_document_size, open_document
 from rap_projections.trust_in_force import TrustInForce
 from rap_projections.verified import (
@@ -64,31 +66,6 @@ class Recipient(NamedTuple):
 
     node_id: str
     roles: frozenset[str] = frozenset()
-
-
-class RuleResult(NamedTuple):
-    """What one rule said. "not reached" means that an earlier rule failed on which it depends."""
-
-    rule: str
-    outcome: Literal["passed", "failed", "not reached"]
-    refusal: RefusedError | None = None
-
-
-class CheckReport(NamedTuple):
-    """What every rule says about a document, in order, and the verified snapshot if all passed."""
-
-    rules: tuple[RuleResult, ...]
-    snapshot: VerifiedSnapshot | None
-
-    @property
-    def ok(self) -> bool:
-        """Whether every rule passed."""
-        return self.snapshot is not None
-
-    @property
-    def refusal(self) -> RefusedError | None:
-        """What `verify_snapshot` would have raised."""
-        return next((result.refusal for result in self.rules if result.refusal), None)
 
 
 NO_FLOORS: Mapping[Scope, Floor] = MappingProxyType({})
@@ -155,12 +132,8 @@ def check_snapshot(
     After the signature the rules do not depend on each other, so each is tried although another failed.
     """
     case = _SnapshotCase(data, trust, trusted_s, recipient, floors, head, scope)
-    results: list[RuleResult] = []
-    for rule, check in _SNAPSHOT_RULES:
-        is_blocked = any(result.outcome == "failed" and result.rule in _AUTHENTICITY for result in results)
-        results.append(RuleResult(rule, "not reached") if is_blocked else _tried(rule, check, case))
-    is_ok = all(result.outcome == "passed" for result in results)
-    return CheckReport(tuple(results), case.verified() if is_ok else None)
+    checks = [(rule, partial(check, case)) for rule, check in _SNAPSHOT_RULES]
+    return report_of(checks, case.verified, lambda: _named(trust, DocumentType.SNAPSHOT, case))
 
 
 def verify_head(data: bytes, trust: TrustInForce, *, trusted_s: int) -> VerifiedHead:
@@ -339,16 +312,6 @@ _SNAPSHOT_RULES: tuple[tuple[str, Callable[[_SnapshotCase], None]], ...] = (
 assert tuple(rule for rule, _ in _SNAPSHOT_RULES) == RULES
 
 _AUTHENTICITY = RULES[: RULES.index("signature") + 1]
-
-
-def _tried(rule: str, check: Callable[[_SnapshotCase], None], case: _SnapshotCase) -> RuleResult:
-    try:
-        with _named(case.trust, DocumentType.SNAPSHOT, case):
-            check(case)
-    except RefusedError as refusal:
-        # A header that cannot be read breaks the schema, not the rule that asked for it: that one is not reached.
-        return RuleResult(rule, "failed", refusal) if refusal.rule == rule else RuleResult(rule, "not reached")
-    return RuleResult(rule, "passed")
 
 
 @contextmanager

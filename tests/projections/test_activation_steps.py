@@ -20,6 +20,7 @@ from rap_projections.snapshot_events import (
 )
 from rap_projections.snapshots import EVIDENCE_MAX
 from rap_projections.stored_document import StoredDocument
+from rap_projections.testing.entries import make_peer
 from tests.projections.store_kit import FOLDER, Ready, fill, names, ready, written
 
 
@@ -204,6 +205,8 @@ def test_checking_lists_every_rule_and_changes_and_records_nothing(it: Ready) ->
     assert it.cluster.snapshots.check(good).ok
     assert not it.cluster.snapshots.check(bad).ok
     assert not it.cluster.snapshots.check(good, scope="routes").ok
+    increment = it.fabric.increment(good, (make_peer("node-9"),))
+    assert not it.cluster.snapshots.check(increment).ok
     it.cluster.flush()
     assert (last_lsn(it), it.cluster.digest()) == (before, digest)
 

@@ -90,13 +90,13 @@ def test_a_cluster_that_cannot_be_opened_is_left_with_the_floors_of_its_witness(
     assert len(it.kit.store.agent.view().clusters[CLUSTER].floors.scopes) == 5
 
 
-def test_where_nothing_can_be_read_nothing_is_remembered() -> None:
+def test_where_nothing_can_be_read_nothing_is_remembered_but_that() -> None:
     it = furnished()
     it.kit.store.close()
     write_file(it.kit.filesystem, f"{FOLDER}/MARKER", bytes(1024))
     it.kit.open()
     it.kit.store.leave(CLUSTER, reason="damaged")
-    assert it.kit.store.agent.view().clusters[CLUSTER].floors == NOTHING_KNOWN
+    assert it.kit.store.agent.view().clusters[CLUSTER].floors == NOTHING_KNOWN._replace(restore="restored-not-validated")
 
 
 def test_a_backup_remembers_clusters_that_were_left() -> None:

@@ -36,6 +36,7 @@ def strict() -> Ready:
 def test_an_increment_is_activated_like_a_document() -> None:
     it = ready()
     (increment,) = grown(it, 1)
+    assert it.cluster.snapshots.check(increment).ok
     receipt = it.cluster.activate(increment)
     held = it.cluster.snapshots.scope("peers").active
     assert held is not None
