@@ -81,15 +81,15 @@ class Identity:
     def renew(self, **context: Unpack[Context]) -> bytes:
         """A certificate signing request (PKCS #10, DER) for a second key, durable before this returns; the identity in use stays so.
 
-        Asked again before `confirm` it gives the same request. `enroll` takes the certificate that answers it. Raises `MisuseError` where
+        Asked again before `confirm` it gives the same request, unless its key was revoked meanwhile. `enroll` takes the certificate that answers it. Raises `MisuseError` where
         the node is not enrolled, and otherwise what `request` raises.
         """
         self._context.core.origin(context)
         with self._asking:
             self._context.require_open()
-            known = self._view
-            if known.next_key is not None:
-                # A second key that is lost costs the identity nothing: another one takes its place.
+            known, trust = self._view, self._context.require_trust()
+            if known.next_key is not None and not trust.is_key_revoked(known.next_key.key_sha256):
+                # A second key that is lost, or revoked, costs the identity nothing: another one takes its place.
                 with suppress(KeyLost):
                     return kept_request(self._context, known.next_key)
             return self._make(known.node_id, lambda key: decide_renew(self._view, key=key), context)

@@ -63,6 +63,18 @@ def test_asked_again_a_renewal_gives_the_same_request_also_after_a_power_cut() -
     assert it.cluster.identity.renew() == first
 
 
+def test_a_renewal_whose_key_was_revoked_asks_for_another_one() -> None:
+    """Mutation: the same request for ever, which no certificate answers; leaving the cluster is the only way out."""
+    it = renewing()
+    first, revoked = it.cluster.identity.renew(), it.cluster.view().identity.next_key
+    it.cluster.trust.update(it.fabric.revoke(RevocationKind.KID, revoked.key_sha256))
+    assert it.cluster.identity.renew() != first
+    assert it.cluster.view().identity.next_key.key_sha256 != revoked.key_sha256
+    assert key_files(it.kit.filesystem) == named_keys(it) and len(named_keys(it)) == 2
+    it.cluster.identity.enroll(certificate=renewed_certificate(it))
+    assert it.cluster.identity.confirm().changed
+
+
 @pytest.mark.parametrize("state", [ready, requested])
 def test_who_is_not_enrolled_has_nothing_to_renew_and_no_file_is_left(state: Callable[[], Ready]) -> None:
     it = state()
