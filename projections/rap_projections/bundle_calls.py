@@ -22,6 +22,7 @@ from rap_projections import trust_decisions
 from rap_projections.arguments import require, require_all
 from rap_projections.bundle_verification import verify_bundles
 from rap_projections.cluster_context import ClusterContext
+from rap_projections.deadline_renewal import renew_deadline
 from rap_projections.documents import DocumentType, Scope, SignedPolicy
 from rap_projections.event_kinds import HEALTH, SNAPSHOTS, TRUST, Event
 from rap_projections.node_time import Now
@@ -129,7 +130,7 @@ class Bundles:
 
     def _commit(self, change: TrustChange, policy: EffectivePolicy, last: VerifiedBundle, context: Context) -> Receipt:
         cluster, state = self._context, self._context.state
-        clock_step_s_max, newest_s = cluster.require_trust().clock_step_s_max, cluster.newest_instant_s()
+        clock_step_s_max, before = cluster.require_trust().clock_step_s_max, state.view(TRUST)
 
         def decide(now: Now) -> tuple[Event, ...]:
             events = decide_trust_change(
@@ -144,7 +145,8 @@ class Bundles:
         receipt = cluster.execute("trust", decide, context)
         if receipt.changed:
             cluster.take_trust(last)
-            cluster.renew_deadline(last.bundle.issued_at_s, newest_s, "bundle", receipt)
+            cluster.load_policy()
+            renew_deadline(cluster, last.bundle.issued_at_s, before, "bundle", receipt)
             self._derive(receipt)
         return receipt
 

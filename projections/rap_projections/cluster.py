@@ -202,6 +202,7 @@ class ClusterState:
         """Commit what waits and close; a cleanly closed journal recovers without replaying a tail twice."""
         self._core.subscriptions.cancel_all()
         with self._maintenance.paused():
+            self._context.pay_quietly()
             self._core.close()
         self.updates.forget()
 
@@ -222,7 +223,7 @@ class ClusterState:
     def allows(self, operation: Operation) -> Allowed:
         """The one gate for high-risk work: `.ok`, `.reason`, `.until`.
 
-        The first question after a reboot writes down that time runs, durably: where that fails the answer is no.
+        Time that was not paid for is written down first, durably: where that fails the answer is no.
         """
         require("operation", operation, Operation)
         return self._context.ask(operation)

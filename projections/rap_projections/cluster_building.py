@@ -23,7 +23,7 @@ from rap_projections.node_time import Now
 from rap_projections.refusals import Equivocation, Rollback
 from rap_projections.store_folders import StoreFolders, cluster_setup
 from rap_projections.trust import TrustView
-from rap_projections.trust_decisions import NewBundle, decide_bundles, decide_instant, decide_pin, decide_restore_marked
+from rap_projections.trust_decisions import NewBundle, decide_bundles, decide_instants, decide_pin, decide_restore_marked
 from rap_projections.verified import VerifiedBundle
 from rap_projections.witness_floors import decide_versions_raised, witness_floors
 
@@ -62,12 +62,12 @@ def pin(core: JournaledState, verified: VerifiedBundle, floors: KnownFloors) -> 
         def decide(now: Now) -> tuple[Event, ...]:
             trust, health = core.state.view(TRUST), core.state.view(HEALTH)
             pinned = decide_pin(trust, fingerprint=hashlib.sha256(verified.data).digest(), method="sha256")
-            instant = decide_instant(
-                trust, kid=verified.signers[0], signed_s=max(verified.bundle.issued_at_s, floors.time[0]),
+            instants = decide_instants(
+                trust, kids=verified.signers, signed_s=max(verified.bundle.issued_at_s, floors.time[0]),
                 uptime_s=health.used_s(now, core.boot_id), clock_step_s_max=0,
             )  # fmt: skip
             uptime = decide_uptime(health, now, core.boot_id)
-            return (*uptime, *pinned, *decide_bundles(trust, [bundle], now), *instant)
+            return (*uptime, *pinned, *decide_bundles(trust, [bundle], now), *instants)
 
         core.execute("trust", decide)
         keep_floors(core, floors, "memory")

@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import Any
 
 from rap_journal.clock import Instant
-from rap_journal.errors import DamageError, FailClosed, NoSpace, OutcomeUnknown, StateStoreError
+from rap_journal.errors import DamageError, FailClosed, OutcomeUnknown, StateStoreError
 from rap_journal.limits import RECORDS_PER_FRAME_MAX
 from rap_journal.records import Record
 from rap_journal.sealing import SealBroken
@@ -29,7 +29,7 @@ from rap_projections.document_shelf import DocumentShelf
 from rap_projections.documents import Floor, Scope, SignedPolicy
 from rap_projections.event_kinds import HEALTH, IDENTITY, PEERS, SNAPSHOTS, TRUST, Event, kind_of_type
 from rap_projections.folding import FoldedState
-from rap_projections.health_decisions import decide_deadline_renewed, decide_uptime
+from rap_projections.health_decisions import decide_uptime
 from rap_projections.increments import verify_kept
 from rap_projections.journaled_state import Decide, JournaledState
 from rap_projections.negative_cache import NegativeCache
@@ -321,28 +321,21 @@ class ClusterContext:
         trust: TrustView = state.view(TRUST)
         return trust.trusted_s(state.view(HEALTH).used_s(instant, boot_id))
 
-    def renew_deadline(self, signed_s: int, newest_instant_s: int, basis: str, cause: Receipt) -> None:
-        """A strictly newer signed instant renews the safe-operation deadline (trust, 17); where there is no space, it stays as it was."""
-
-        def decide(now: Now) -> tuple[Event, ...]:
-            health = self.state.view(HEALTH)
-            renewed = decide_deadline_renewed(
-                health, signed_s=signed_s, newest_instant_s=newest_instant_s, uptime_s=health.used_s(now, self.core.boot_id),
-                basis=basis, policy=self.policy,
-            )  # fmt: skip
-            return (*self.decide_uptime(now), *renewed) if renewed else ()
-
-        # What it follows from is durable already, and an earlier deadline is the cautious one.
-        with suppress(NoSpace):
-            self.execute("health", decide, {"cause": cause})
-
-    def newest_instant_s(self) -> int:
-        """The newest signed instant that any key has shown, seconds since 1970; 0 before the first."""
-        return max((seen.signed_s for seen in self.state.view(TRUST).instants.values()), default=0)
-
     def pay_uptime(self) -> Receipt:
         """Write down the time this boot has used, and a minute in advance, so that a reboot gives none of it back (trust, 16)."""
         return self.execute("uptime", self.decide_uptime)
+
+    def pay_due(self) -> None:
+        """`pay_uptime`, where what was paid has run out or was paid by another boot. Raises what writing raises."""
+        paid = self.state.view(HEALTH).uptime
+        if paid.boot_id != self.core.boot_id or self.core.now().boot_us >= paid.covered_boot_us:
+            self.pay_uptime()
+
+    def pay_quietly(self) -> None:
+        """`pay_due`, where the cluster is sound and has room for it."""
+        if self.core.is_open and self.fail_closed_reason is None:
+            with suppress(StateStoreError, OSError):
+                self.pay_due()
 
     def decide_uptime(self, now: Now) -> tuple[Event, ...]:
         """What `pay_uptime` writes; nothing while what was paid lasts."""
@@ -351,11 +344,11 @@ class ClusterContext:
     def ask(self, operation: Operation) -> Allowed:
         """The one gate for high-risk work.
 
-        The first question after a reboot writes down that time runs, durably: where that fails the answer is no.
+        Time that was not paid for is written down first, durably: where that fails the answer is no.
         """
-        if self.fail_closed_reason is None and self.state.view(HEALTH).uptime.boot_id != self.core.boot_id:
+        if self.fail_closed_reason is None:
             try:
-                self.pay_uptime()
+                self.pay_due()
             except (StateStoreError, OSError):
                 return Allowed(False, "storage", None)
         with self.core.lock:

@@ -65,13 +65,16 @@ def heed(context: ClusterContext, doubts: Doubts) -> None:
         trust: TrustView = context.state.view(TRUST)
         is_marked = trust.restore_state is not RestoreState.NORMAL
         marks = () if is_marked else decide_restore_marked(trust, reason=ROLLBACK, backup_digest=b"", nonce=nonce)
-        return (*marks, *decide_floors(context.state, doubt.floors, "anchor"), *_decide_time(context, doubt.floors))
+        return (*marks, *decide_floors(context.state, doubt.floors, "anchor"), *_decide_time(context, doubt.floors, now))
 
     context.execute("trust", decide, durable=True)
     doubts.settled(context.cluster_id)
 
 
-def _decide_time(context: ClusterContext, floors: KnownFloors) -> tuple[Event, ...]:
+def _decide_time(context: ClusterContext, floors: KnownFloors, now: Now) -> tuple[Event, ...]:
     """Time that was used up is not given back by a copy (trust, 16)."""
-    uptime, used_s = context.state.view(HEALTH).uptime, floors.time[1]
-    return (UptimeDebited(used_s, uptime.boot_id, uptime.covered_boot_us),) if used_s > uptime.used_s else ()
+    core, health = context.core, context.state.view(HEALTH)
+    if floors.time[1] <= health.uptime.used_s:
+        return ()
+    # What the anchor's floors count may hold this boot already: it is not counted twice.
+    return (UptimeDebited(max(floors.time[1], health.used_s(now, core.boot_id)), core.boot_id, now.boot_us),)

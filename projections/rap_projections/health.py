@@ -115,6 +115,10 @@ class PolicyHeld(NamedTuple):
     signed_content_id: bytes | None
     lsn: int
 
+    def budget_s(self, renewed_s: int) -> int:
+        """What is left of the budget that a deadline was renewed with: no more than this policy allows."""
+        return min([renewed_s, *[value for name, value in self.settings if name == "offline_s_max" and isinstance(value, int)]])
+
 
 class NoteHeld(NamedTuple):
     """A remark: its text, who made it, and node time and LSN of the event."""
@@ -220,8 +224,13 @@ class HealthView(NamedTuple):
         return self.uptime.used_s - (self.uptime.covered_boot_us - now.boot_us) // 1_000_000
 
     def seconds_left(self, now: Now, boot_id: bytes) -> int:
-        """Seconds until the safe-operation deadline or the end of a local limit, whichever is first; 0 when it has passed."""
-        left_s = self.deadline.uptime_s - self.used_s(now, boot_id)
+        """Seconds until the safe-operation deadline or the end of a local limit, whichever is first; 0 when it has passed.
+
+        A policy that allows less than the deadline was renewed with cuts it.
+        """
+        renewed_s = self.deadline.budget_s
+        cut_s = renewed_s - self.policy.budget_s(renewed_s) if self.policy is not None else 0
+        left_s = self.deadline.uptime_s - cut_s - self.used_s(now, boot_id)
         if self.safe_until_us is not None:
             left_s = min(left_s, (self.safe_until_us - now.node_us) // 1_000_000)
         return max(0, left_s)

@@ -115,14 +115,30 @@ def next_deadline(health: HealthView, policy: EffectivePolicy) -> int | None:
 
 
 def decide_deadline_renewed(
-    health: HealthView, *, signed_s: int, newest_instant_s: int, uptime_s: int, basis: str, policy: EffectivePolicy
+    health: HealthView,
+    *,
+    signed_s: int,
+    newest_instant_s: int,
+    trusted_s: int,
+    uptime_s: int,
+    basis: str,
+    policy: EffectivePolicy,
 ) -> tuple[Event, ...]:
     """Renew the safe-operation deadline for a verified, signed instant; nothing unless it is newer than all before.
 
-    `newest_instant_s`: newest signed instant that the trust class knew before this one, so that a lost health class cannot be
-    refilled with an old one. `uptime_s`: seconds used up by now. `basis`: head, bundle, snapshot or contact.
+    Args:
+        health: the state.
+        signed_s: the instant, as far as it may move trusted time.
+        newest_instant_s: the newest signed instant that the trust class knew before this one, so that a lost health class cannot be
+            refilled with an old one.
+        trusted_s: low end of trusted time before this instant. An instant that renewed the deadline and is beyond it was shown by a key
+            that is revoked since, and counts no longer.
+        uptime_s: seconds used up by now.
+        basis: head, bundle, snapshot, ticket or contact.
+        policy: the limits in force.
     """
-    if signed_s <= max(health.deadline.signed_s, newest_instant_s):
+    renewed_s = health.deadline.signed_s
+    if signed_s <= max(newest_instant_s, renewed_s if renewed_s <= trusted_s else 0):
         return ()
     budget_s = policy.offline_s_max
     renewed = DeadlineRenewed(signed_s, budget_s, uptime_s + budget_s, basis)

@@ -105,6 +105,8 @@ class Housekeeping:
         if self._background:
             self._prompt.start()
             self._slow.start()
+            # A boot is paid for from its beginning, so that none is too short to count.
+            self._prompt.wake()
 
     def stop(self) -> None:
         """End both threads and wait for them: a checkpoint under way is finished."""

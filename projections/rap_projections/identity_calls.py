@@ -81,8 +81,8 @@ class Identity:
     def renew(self, **context: Unpack[Context]) -> bytes:
         """A certificate signing request (PKCS #10, DER) for a second key, durable before this returns; the identity in use stays so.
 
-        Asked again before `confirm` it gives the same request, unless its key was revoked meanwhile. `enroll` takes the certificate that answers it. Raises `MisuseError` where
-        the node is not enrolled, and otherwise what `request` raises.
+        Asked again before `confirm` it gives the same request, unless its key was revoked meanwhile. `enroll` takes the certificate that
+        answers it. Raises `MisuseError` where the node is not enrolled, and otherwise what `request` raises.
         """
         self._context.core.origin(context)
         with self._asking:

@@ -18,6 +18,9 @@ from typing import NamedTuple, Self
 
 from rap_journal.clock import Instant
 
+DOWN_US_MAX = 30 * 86_400 * 1_000_000
+"""Down time that one opening counts at most, in microseconds: a wall clock that is years ahead must not retire all history."""
+
 
 class Now(NamedTuple):
     """The one reference time of a call.
@@ -26,7 +29,8 @@ class Now(NamedTuple):
         node_us: node time in microseconds; never falls over the life of a journal.
         wall_us: wall clock in microseconds since 1970; may be wrong.
         boot_us: microseconds since boot.
-        trusted_s: low end of trusted time, whole seconds since 1970; the real time is this or later.
+        trusted_s: low end of trusted time, whole seconds since 1970; the real time is this or later, but for the minute that each boot
+            pays in advance: a machine that reboots again and again is ahead by up to so much each time, on the cautious side (trust, 16).
     """
 
     node_us: int
@@ -67,9 +71,12 @@ class NodeTime:
     def resume(cls, last_node_us: int, instant: Instant) -> Self:
         """Continue after `last_node_us` (0 for a new journal).
 
-        Down time is counted by the wall clock, which is all there is across a reboot; a wall clock that went back counts none.
+        Down time is counted by the wall clock, which is all there is across a reboot; one that went back counts none, and one that is far
+        ahead no more than `DOWN_US_MAX`: what is aged by node time ends early then by no more than that. Of a node that was off for
+        longer, later openings count the rest.
         """
-        return cls(max(last_node_us, instant.wall_us), instant.boot_us)
+        latest_us = last_node_us + DOWN_US_MAX if last_node_us else instant.wall_us
+        return cls(max(last_node_us, min(instant.wall_us, latest_us)), instant.boot_us)
 
     def at(self, instant: Instant) -> int:
         """Node time at `instant`, never less than any node time given out before."""

@@ -39,7 +39,7 @@ from rap_projections.lifecycle import ClassReset, RecoveryDone
 from rap_projections.node_time import Now
 from rap_projections.receipts import UNCHANGED, Context, Receipt
 from rap_projections.trust import TrustView
-from rap_projections.trust_decisions import NewBundle, decide_bundles, decide_instant, decide_pin
+from rap_projections.trust_decisions import NewBundle, decide_bundles, decide_instants, decide_pin
 from rap_projections.trust_events import RestoreMarked, SignedInstantSeen, TrustFloorRaised
 from rap_projections.verified import VerifiedBundle
 
@@ -109,7 +109,7 @@ class Resets:
         events += [SignedInstantSeen(kid, *seen) for kid, seen in sorted(kept.items())]
         carried = old._replace(instants=kept)
         signed_s = max(verified.bundle.issued_at_s, floors.time[0])
-        events += decide_instant(carried, kid=verified.signers[0], signed_s=signed_s, uptime_s=used_s, clock_step_s_max=signed_s)
+        events += decide_instants(carried, kids=verified.signers, signed_s=signed_s, uptime_s=used_s, clock_step_s_max=signed_s)
         if floors.restore != NORMAL:
             was = old.restore
             events.append(

@@ -22,6 +22,7 @@ from rap_projections import trust_decisions
 from rap_projections.arguments import require
 from rap_projections.bundle_schema import read_bundle, revocation_digest
 from rap_projections.cluster_context import ClusterContext
+from rap_projections.deadline_renewal import renew_deadline
 from rap_projections.documents import DocumentType, RestoreVerdict
 from rap_projections.event_kinds import HEALTH, IDENTITY, SNAPSHOTS, TRUST, Event
 from rap_projections.identity import IdentityView
@@ -102,20 +103,19 @@ class Restores:
 
     def _commit(self, verified: VerifiedRestoreTicket, context: Context) -> Receipt:
         cluster, state, ticket = self._context, self._context.state, verified.ticket
-        clock_step_s_max, newest_s = cluster.require_trust().clock_step_s_max, cluster.newest_instant_s()
+        clock_step_s_max, before = cluster.require_trust().clock_step_s_max, state.view(TRUST)
 
         def decide(now: Now) -> tuple[Event, ...]:
             trust: TrustView = state.view(TRUST)
             used_s = state.view(HEALTH).used_s(now, cluster.core.boot_id)
             events = list(decide_validated(trust, state.view(SNAPSHOTS), ticket, content_id=verified.content_id))
-            for kid in verified.signers:
-                events += trust_decisions.decide_instant(
-                    trust, kid=kid, signed_s=ticket.issued_at_s, uptime_s=used_s, clock_step_s_max=clock_step_s_max
-                )
+            events += trust_decisions.decide_instants(
+                trust, kids=verified.signers, signed_s=ticket.issued_at_s, uptime_s=used_s, clock_step_s_max=clock_step_s_max
+            )
             return (*cluster.decide_uptime(now), *events)
 
         receipt = cluster.execute("trust", decide, context)
-        cluster.renew_deadline(ticket.issued_at_s, newest_s, "ticket", receipt)
+        renew_deadline(cluster, ticket.issued_at_s, before, "ticket", receipt)
         return receipt
 
     def _record(self, refusal: RefusedError, data: bytes, source: str, context: Context) -> None:

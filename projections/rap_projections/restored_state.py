@@ -54,7 +54,7 @@ def restore_trust(core: JournaledState, saved: SavedCluster, bundles: Sequence[V
     instants = [SignedInstantSeen(*instant) for instant in saved.instants]
     if trusted_s > max((it.signed_s + max(0, used_s - it.uptime_s) for it in instants), default=0):
         # What survived knows of a later time than the backup, and no longer of the key that stated it.
-        instants.append(SignedInstantSeen(bundles[-1].signers[0], trusted_s, used_s))
+        instants += [SignedInstantSeen(kid, trusted_s, used_s) for kid in bundles[-1].signers]
 
     def decide(now: Now) -> tuple[Event, ...]:
         trust: TrustView = core.state.view(TRUST)

@@ -26,6 +26,7 @@ from rap_projections import snapshot_decisions as decisions
 from rap_projections import trust_decisions
 from rap_projections.arguments import require, require_all
 from rap_projections.cluster_context import ClusterContext
+from rap_projections.deadline_renewal import renew_deadline
 from rap_projections.documents import DocumentType, Scope
 from rap_projections.event_kinds import HEALTH, SNAPSHOTS, TRUST, Event
 from rap_projections.increment_check import check_increment
@@ -160,15 +161,18 @@ class Snapshots:
 
         def decide(now: Now) -> tuple[Event, ...]:
             activated = _activation(cluster.state.view(SNAPSHOTS), verified, document, now, cluster.policy)
-            instant = self._instant(verified.signers[0], verified.snapshot.issued_at_s, now)
+            instants = self._instants(verified.signers, verified.snapshot.issued_at_s, now)
             # The time used up goes first, so that no crash leaves an instant that is measured by time which was not paid for.
-            return (*cluster.decide_uptime(now), *instant, *activated) if activated else ()
+            return (*cluster.decide_uptime(now), *instants, *activated) if activated else ()
 
         cluster.shelf.remember(verified.content_id, verified.snapshot)
-        newest_s = cluster.newest_instant_s()
+        before = cluster.state.view(TRUST)
         receipt = cluster.execute(f"snapshots/{scope.value}", decide, context)
         if receipt.changed:
-            cluster.renew_deadline(verified.snapshot.issued_at_s, newest_s, "snapshot", receipt)
+            if scope is Scope.POLICY:
+                # The budget is that of the policy which is in force from now on.
+                cluster.load_policy()
+            renew_deadline(cluster, verified.snapshot.issued_at_s, before, "snapshot", receipt)
             self._after.derive(scope, receipt)
         return receipt
 
@@ -181,12 +185,12 @@ class Snapshots:
                 cluster.state.view(SNAPSHOTS), verified.head, stored, now, content_id=verified.content_id,
                 signer_kids=verified.signers,
             )  # fmt: skip
-            return (*cluster.decide_uptime(now), *self._instant(verified.signers[0], verified.head.issued_at_s, now), *taken)
+            return (*cluster.decide_uptime(now), *self._instants(verified.signers, verified.head.issued_at_s, now), *taken)
 
-        newest_s = cluster.newest_instant_s()
+        before = cluster.state.view(TRUST)
         receipt = cluster.execute("snapshots/head", decide, context)
         cluster.load_head()
-        cluster.renew_deadline(verified.head.issued_at_s, newest_s, "head", receipt)
+        renew_deadline(cluster, verified.head.issued_at_s, before, "head", receipt)
         return receipt
 
     def stage(self, scope: Scope, document: bytes, source: str, **context: Unpack[Context]) -> StoredDocument:
@@ -219,13 +223,13 @@ class Snapshots:
 
         return cluster.execute(f"snapshots/{scope.value}", decide, context)
 
-    def _instant(self, kid: bytes, signed_s: int, now: Now) -> tuple[Event, ...]:
-        """The signed instant of a document, if it moves trusted time forward (trust, 16)."""
+    def _instants(self, kids: Sequence[bytes], signed_s: int, now: Now) -> tuple[Event, ...]:
+        """The signed instant of a document, as far as it is news (trust, 16)."""
         cluster = self._context
         state = cluster.state
-        return trust_decisions.decide_instant(
+        return trust_decisions.decide_instants(
             state.view(TRUST),
-            kid=kid,
+            kids=kids,
             signed_s=signed_s,
             uptime_s=state.view(HEALTH).used_s(now, cluster.core.boot_id),
             clock_step_s_max=cluster.require_trust().clock_step_s_max,

@@ -158,6 +158,15 @@ class TrustView(NamedTuple):
             low_end_s = max(low_end_s, signed_s + max(0, uptime_s - seen_uptime_s))
         return low_end_s
 
+    def newest_instant_s(self) -> int:
+        """The newest signed instant that any key has shown, seconds since 1970; 0 before the first."""
+        return max((seen.signed_s for seen in self.instants.values()), default=0)
+
+    def share_s(self, kid: bytes, uptime_s: int) -> int:
+        """What trusted time would be by the instants of this key alone; 0 where it has shown none."""
+        seen = self.instants.get(kid)
+        return seen.signed_s + max(0, uptime_s - seen.uptime_s) if seen is not None else 0
+
 
 def higher(floor: Floor, other: Floor) -> Floor:
     """The higher of two floors; of two at the same version the first, unless it does not know what that version said."""

@@ -15,6 +15,7 @@ Example::
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from rap_projections.class_state import without
 from rap_projections.documents import Scope
 from rap_projections.event_kinds import Event
 from rap_projections.node_time import Now
@@ -24,7 +25,7 @@ from rap_projections.snapshot_events import PreviousDropped
 from rap_projections.snapshots import HeldSnapshot, ScopeView, SnapshotsView
 from rap_projections.stored_document import StoredDocument
 from rap_projections.trust import TrustView
-from rap_projections.trust_decisions import NewBundle, decide_bundles, decide_instant
+from rap_projections.trust_decisions import NewBundle, decide_bundles, decide_instants, revoked_kids
 from rap_projections.verified import VerifiedSnapshot
 
 
@@ -77,9 +78,12 @@ def decide_trust_change(
     if not bundles:
         return ()
     issued_at_s = change.bundles[-1].bundle.issued_at_s
+    revoked = {kid for bundle in change.bundles for kid in revoked_kids(bundle.bundle)}
+    # Measured by what is left: the bundle that revokes a key which is ahead is news, although that key's share was beyond it.
+    known = trust._replace(instants=without(trust.instants, *revoked))
+    kids = [kid for kid in change.signers if kid not in revoked]
     events: list[Event] = [*bundles]
-    for kid in change.signers:
-        events += decide_instant(trust, kid=kid, signed_s=issued_at_s, uptime_s=uptime_s, clock_step_s_max=clock_step_s_max)
+    events += decide_instants(known, kids=kids, signed_s=issued_at_s, uptime_s=uptime_s, clock_step_s_max=clock_step_s_max)
     events += _flawed_previous(snapshots, change.flaws)
     replaced: dict[Scope, bytes] = {}
     for verified, stored in change.documents:

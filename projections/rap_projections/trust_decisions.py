@@ -13,7 +13,7 @@ Example::
     events = decide_bundles(view(state), [NewBundle(bundle, content_id, stored)], now)
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rap_journal.errors import MisuseError
@@ -35,6 +35,9 @@ from rap_projections.trust_events import (
     TrustPinned,
     TrustRefused,
 )
+
+SHARE_STEP_S = 3600
+"""A key's share of trusted time that trusted time is ahead of is written down again only so many seconds later."""
 
 
 class NewBundle(NamedTuple):
@@ -110,17 +113,27 @@ def decide_restore_marked(trust: TrustView, *, reason: str, backup_digest: bytes
     return (RestoreMarked(reason, backup_digest, nonce),)
 
 
-def decide_instant(trust: TrustView, *, kid: bytes, signed_s: int, uptime_s: int, clock_step_s_max: int) -> tuple[Event, ...]:
-    """Record an instant that a verified document states, where it moves trusted time forward.
+def decide_instants(
+    trust: TrustView, *, kids: Iterable[bytes], signed_s: int, uptime_s: int, clock_step_s_max: int
+) -> tuple[Event, ...]:
+    """Record an instant that a verified document states, as the share of every key that signed it.
 
-    One instant moves it by at most `clock_step_s_max` seconds, so that a key gone wrong cannot carry the node years ahead; the first
-    instant of all has nothing to be measured by.
+    It is news where it moves trusted time forward, or moves a key's own share by an hour: revoking the key that is ahead must not throw
+    trusted time behind what the others stated. One instant moves trusted time by at most `clock_step_s_max` seconds, so that a key gone
+    wrong cannot carry the node years ahead; the first instant of all has nothing to be measured by.
     """
     present_s = trust.trusted_s(uptime_s)
-    if signed_s <= present_s:
-        return ()
-    limited_s = min(signed_s, present_s + clock_step_s_max) if trust.instants else signed_s
-    return (SignedInstantSeen(kid, limited_s, uptime_s),)
+    limited_s = limited_instant_s(trust, signed_s, uptime_s, clock_step_s_max)
+    return tuple([
+        SignedInstantSeen(kid, limited_s, uptime_s)
+        for kid in kids
+        if limited_s > present_s or limited_s >= trust.share_s(kid, uptime_s) + SHARE_STEP_S
+    ])  # fmt: skip
+
+
+def limited_instant_s(trust: TrustView, signed_s: int, uptime_s: int, clock_step_s_max: int) -> int:
+    """A signed instant, as far as it may move trusted time."""
+    return min(signed_s, trust.trusted_s(uptime_s) + clock_step_s_max) if trust.instants else signed_s
 
 
 def decide_floor_raised(
@@ -158,9 +171,14 @@ def _check_last(floor: Floor, bundle: Bundle, now: Now) -> None:
         raise Expired("the newest of the bundles is past its end", document_type="bundle")
 
 
+def revoked_kids(bundle: Bundle) -> tuple[bytes, ...]:
+    """The keys that a bundle revokes, sorted."""
+    revoked = [entry.subject for entry in bundle.revocations if entry.kind is RevocationKind.KID]
+    return tuple(sorted(kid for kid in revoked if isinstance(kid, bytes)))
+
+
 def _activated(new: NewBundle) -> BundleActivated:
     bundle = new.bundle
-    revoked = [entry.subject for entry in bundle.revocations if entry.kind is RevocationKind.KID]
     return BundleActivated(
         version=bundle.version,
         content_id=new.content_id,
@@ -172,7 +190,7 @@ def _activated(new: NewBundle) -> BundleActivated:
         platform_roots=tuple(sorted(root.id for root in bundle.platform_roots)),
         revocation_digest=revocation_digest(bundle),
         revocation_count=len(bundle.revocations),
-        revoked_kids=tuple(sorted(kid for kid in revoked if isinstance(kid, bytes))),
+        revoked_kids=revoked_kids(bundle),
         requires_head=bundle.requires_head,
         stored=new.stored,
     )

@@ -157,11 +157,11 @@ class RestoreValidated(NamedTuple):
 
 @event_kind(27, state_class=TRUST, category=Category.OBSERVATION, sensitivity="digest, open, open")
 class SignedInstantSeen(NamedTuple):
-    """A verified document of this key states an instant later than all before.
+    """A verified document states this instant as the share of this key: it moves trusted time, or the key's own share by an hour.
 
     Attributes:
         kid: the key that signed it.
-        signed_s: the instant, seconds since 1970.
+        signed_s: the instant, seconds since 1970, as far as one instant may move trusted time.
         uptime_s: the health class's count of seconds used up at that moment.
     """
 

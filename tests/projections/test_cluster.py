@@ -9,7 +9,7 @@ import pytest
 
 from rap_journal.errors import MisuseError
 from rap_journal.testing import MemoryFileSystem
-from rap_projections import ClusterState, NodeStore
+from rap_projections import ClusterState, NodeStore, Operation
 from rap_projections.policy import Policy
 from rap_projections.testing import Fabric, MemoryKeyProvider, memory_store
 from tests.projections.store_kit import CLUSTER, Ready, furnished, ready, written
@@ -122,6 +122,45 @@ def test_trusted_time_goes_on_over_reboots_as_far_as_it_was_paid_for() -> None:
         it.kit.power_cut()
         seen.append(it.cluster.status()["trusted_time_s"])
     assert all(later - earlier >= 120 for earlier, later in pairwise(seen))
+
+
+@pytest.mark.parametrize("last", ["a peer is judged", "the store is closed", "a tick"])
+def test_a_boot_of_which_nobody_asks_the_gate_counts_all_the_same(last: str) -> None:
+    """Mutation: boots in which nothing but this is done give the time back."""
+    it = ready()
+    trusted_s, used_s = it.cluster.status()["trusted_time_s"], it.cluster.view().health.uptime.used_s
+    for _boot in range(5):
+        it.kit.power_cut()
+        it.kit.clock.advance(seconds=90)
+        if last == "a peer is judged":
+            it.cluster.trust.verify_peer(it.fabric.peer("node-2").certificate, node_id="node-2")
+        elif last == "a tick":
+            it.kit.store.tick()
+        else:
+            it.kit.store.close()
+            it.kit.open()
+    assert (
+        it.cluster.view().health.uptime.used_s - used_s == 5 * 151
+    )  # a boot is a second old when it opens, and pays a minute in advance
+    assert it.cluster.status()["trusted_time_s"] - trusted_s >= 5 * 90
+
+
+@pytest.mark.parametrize("last", ["asking", "closing"])
+def test_a_deadline_that_has_passed_does_not_come_back_with_the_next_boot(last: str) -> None:
+    """Mutation: time that nobody ticked for is told of, or lived through, and not paid for."""
+    it = ready()
+    it.fabric.issued_at_s += 1
+    it.cluster.activate(it.fabric.policy(high_risk_operations=("resolve_secret",), offline_s_max=36_000))
+    assert it.cluster.allows(Operation.RESOLVE_SECRET).ok
+    it.kit.clock.advance(seconds=40_000)
+    if last == "asking":
+        assert it.cluster.allows(Operation.RESOLVE_SECRET)[:2] == (False, "deadline")
+        it.kit.power_cut()
+    else:
+        it.kit.store.close()
+        it.kit.clock.reboot()
+        it.kit.open()
+    assert it.cluster.allows(Operation.RESOLVE_SECRET)[:2] == (False, "deadline")
 
 
 def test_the_time_of_a_boot_is_paid_by_ticking_in_advance_and_in_steps_of_a_minute() -> None:

@@ -8,6 +8,7 @@ from rap_projections.documents import Scope
 from rap_projections.event_kinds import PEERS, ROUTES, event_of
 from rap_projections.service_events import AssignmentsApplied
 from rap_projections.snapshot_events import AppliedReported, SnapshotActivated
+from rap_projections.trust_events import SignedInstantSeen
 from tests.projections.store_kit import Ready, crashed_at_every_operation, fill, furnished, ready, written
 
 DOCUMENTS: dict[Scope, Callable[[Ready], bytes]] = {
@@ -64,9 +65,14 @@ def test_what_follows_names_the_activation_as_its_cause() -> None:
     it = ready()
     before = it.cluster.view().lsn
     receipt = it.cluster.activate(DOCUMENTS[Scope.SERVICES](it))
-    assert receipt.lsn == before + 1
+    assert receipt.lsn == before + 2
     told = [(type(event_of(record)), record.causes) for record in written(it, before)]
-    assert told == [(SnapshotActivated, ()), (AssignmentsApplied, (receipt.lsn,)), (AppliedReported, (receipt.lsn,))]
+    assert told == [
+        (SignedInstantSeen, ()),
+        (SnapshotActivated, ()),
+        (AssignmentsApplied, (receipt.lsn,)),
+        (AppliedReported, (receipt.lsn,)),
+    ]
 
 
 def test_a_document_is_applied_last_of_all() -> None:
@@ -76,7 +82,7 @@ def test_a_document_is_applied_last_of_all() -> None:
         it.cluster.activate(document(it))
         it.cluster.flush()
         told = [type(event_of(record)) for record in written(it, before)]
-        assert (told[0], told[-1]) == (SnapshotActivated, AppliedReported)
+        assert (told[:2], told[-1]) == ([SignedInstantSeen, SnapshotActivated], AppliedReported)
 
 
 @pytest.mark.parametrize("scope", Scope)

@@ -64,6 +64,15 @@ def test_a_doubt_marks_the_state_and_raises_every_floor_and_the_time_used_up(it:
     assert knowing.settled_clusters == [it.fabric.cluster_id]
 
 
+def test_a_folder_put_back_in_the_same_boot_counts_the_boot_once(it: Ready) -> None:
+    """Mutation: what the floors count of this boot is counted again, and trusted time runs ahead of the real one."""
+    it.kit.clock.advance(seconds=1000)
+    used_s = it.cluster.view().health.used_s(it.kit.clock.now(), it.kit.clock.boot_id())
+    knowing = Knowing(Doubt(HIGHER._replace(time=(0, used_s + 60, 0))))
+    heed(context_of(it), knowing)
+    assert it.cluster.view().health.used_s(it.kit.clock.now(), it.kit.clock.boot_id()) == used_s + 60
+
+
 def test_mark_and_floors_are_of_one_frame_whose_origin_is_the_anchor(it: Ready) -> None:
     lsn = context_of(it).core.journal.durable_lsn
     heed(context_of(it), Knowing(Doubt(HIGHER)))

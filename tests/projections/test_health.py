@@ -127,6 +127,13 @@ def test_the_seconds_left_are_those_of_the_earlier_end(events: list[tuple[object
     assert after(*events).seconds_left(Now(boot_s * SECOND, 0, boot_s * SECOND, 0), BOOT) == left_s
 
 
+@pytest.mark.parametrize(("offline_s_max", "left_s"), [(600, 300), (300, 300), (120, 120), (0, 0)])
+def test_a_policy_that_allows_less_cuts_a_deadline_that_runs(offline_s_max: int, left_s: int) -> None:
+    """Mutation: what was allowed when the deadline was renewed stays allowed."""
+    view = after(DeadlineRenewed(1000, 300, 300, "head"), PolicyInForce(b"", "1", (("offline_s_max", offline_s_max),), None))
+    assert view.seconds_left(Now(0, 0, 0, 0), BOOT) == left_s
+
+
 def test_after_a_reset_the_reading_is_the_most_cautious_one() -> None:
     view = after(DeadlineRenewed(1000, 300, 300, "head"), ClassReset(6, 1, 1, "gap"))
     assert {reason: it[:2] for reason, it in view.degraded.items()} == {STATE_LOST: (0, 0)}

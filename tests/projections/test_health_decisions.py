@@ -150,10 +150,12 @@ def test_before_the_first_attempt_nothing_is_known_and_a_party_that_never_answer
 # The deadline.
 
 
-def renew(view: HealthView, signed_s: int, *, newest_instant_s: int = 0, uptime_s: int = 0) -> tuple[Event, ...]:
+def renew(
+    view: HealthView, signed_s: int, *, newest_instant_s: int = 0, trusted_s: int = 10**9, uptime_s: int = 0
+) -> tuple[Event, ...]:
     return decide_deadline_renewed(
-        view, signed_s=signed_s, newest_instant_s=newest_instant_s, uptime_s=uptime_s, basis="head", policy=LIMITS
-    )
+        view, signed_s=signed_s, newest_instant_s=newest_instant_s, trusted_s=trusted_s, uptime_s=uptime_s, basis="head", policy=LIMITS
+    )  # fmt: skip
 
 
 def test_only_a_strictly_newer_signed_instant_renews_the_deadline() -> None:
@@ -162,6 +164,15 @@ def test_only_a_strictly_newer_signed_instant_renews_the_deadline() -> None:
     assert log.state.view.deadline == (1000, 3600, 3660)
     assert renew(log.state.view, 1000, uptime_s=90) == ()
     assert renew(log.state.view, 1001, uptime_s=90) == (DeadlineRenewed(1001, 3600, 3690, "head"),)
+
+
+def test_an_instant_beyond_trusted_time_whose_key_was_revoked_keeps_no_later_one_from_renewing() -> None:
+    """Mutation: compare with what renewed the deadline alone."""
+    log = ClassLog(health)
+    log.append(*renew(log.state.view, 9000, trusted_s=0))
+    assert renew(log.state.view, 900, newest_instant_s=900, trusted_s=8999) == ()
+    assert renew(log.state.view, 901, newest_instant_s=900, trusted_s=9000) == ()
+    assert renew(log.state.view, 901, newest_instant_s=900, trusted_s=8999) == (DeadlineRenewed(901, 3600, 3600, "head"),)
 
 
 def test_an_instant_that_trust_knew_renews_nothing_in_a_lost_health_class() -> None:

@@ -83,7 +83,8 @@ def test_without_lsn_and_time_the_newest_state_is_shown() -> None:
 def test_a_time_shows_the_state_after_its_last_record() -> None:
     it = ready()
     states = noted(it, 3)
-    it.kit.store.close()
+    it.cluster.flush()
+    it.kit.filesystem = it.kit.filesystem.kill()
     with opened(it) as history:
         cluster = history.cluster(CLUSTER)
         for seconds, expected in ((60, 0), (119, 0), (120, 1), (179.999, 1), (180, 2), (86_400, 2)):
@@ -104,7 +105,8 @@ def test_a_time_is_looked_for_backwards_where_the_wall_clock_was_set_back() -> N
     noted(it, 2)
     it.kit.clock.step_wall(seconds=-100)
     again = noted(it, 1)
-    it.kit.store.close()
+    it.cluster.flush()
+    it.kit.filesystem = it.kit.filesystem.kill()
     with opened(it) as history:
         # The clock says 80 seconds past the start, once more.
         assert history.cluster(CLUSTER).lsn_at(START + timedelta(seconds=80)) == again[0][0]

@@ -94,6 +94,7 @@ def expired(it: Ready) -> None:
 
 def past_the_deadline(it: Ready) -> None:
     it.kit.clock.advance(seconds=86_401)
+    it.kit.store.tick()
 
 
 def renewed(it: Ready) -> None:

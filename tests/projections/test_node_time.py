@@ -19,6 +19,15 @@ def test_down_time_is_counted_by_a_wall_clock_that_went_forward_only(last_us: in
     assert NodeTime.resume(last_us, instant).at(instant) == expected
 
 
+def test_a_wall_clock_that_is_years_ahead_ages_nothing_by_more_than_thirty_days_and_heals() -> None:
+    """Mutation: all history is retired by one opening, and node time stays in the future for good."""
+    day_us, last_us = 86_400_000_000, 1_000_000
+    once = NodeTime.resume(last_us, Instant(wall_us=73 * 365 * day_us, boot_us=0)).at(Instant(0, 0))
+    assert once == last_us + 30 * day_us
+    assert NodeTime.resume(once, Instant(wall_us=2 * day_us, boot_us=0)).at(Instant(0, 0)) == once
+    assert NodeTime.resume(once, Instant(wall_us=31 * day_us, boot_us=0)).at(Instant(0, 0)) == 31 * day_us
+
+
 def test_it_moves_with_the_boot_clock_and_not_with_the_wall_clock() -> None:
     clock = ManualClock(wall_us=1_000_000, boot_us=0)
     node_time = NodeTime.resume(0, clock.now())

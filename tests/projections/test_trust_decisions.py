@@ -15,7 +15,7 @@ from rap_projections.trust_decisions import (
     decide_bundles,
     decide_equivocation,
     decide_floor_raised,
-    decide_instant,
+    decide_instants,
     decide_pin,
     decide_refused,
     decide_restore_marked,
@@ -143,19 +143,38 @@ def test_a_restore_is_marked_once_and_another_one_replaces_it() -> None:
 
 def test_one_instant_moves_trusted_time_by_at_most_the_signed_step() -> None:
     log = in_force(1)
-    first = decide_instant(log.state.view, kid=b"k", signed_s=1000, uptime_s=0, clock_step_s_max=60)
+    first = decide_instants(log.state.view, kids=[b"k"], signed_s=1000, uptime_s=0, clock_step_s_max=60)
     assert first == (SignedInstantSeen(b"k", 1000, 0),)
     log.append(*first)
-    assert decide_instant(log.state.view, kid=b"k", signed_s=99_999, uptime_s=10, clock_step_s_max=60) == (
+    assert decide_instants(log.state.view, kids=[b"k"], signed_s=99_999, uptime_s=10, clock_step_s_max=60) == (
         SignedInstantSeen(b"k", 1070, 10),
     )
 
 
+def test_every_signer_gets_a_share_of_the_first_instant() -> None:
+    """Mutation: give it to one; when that one is revoked, there is no trusted time."""
+    assert decide_instants(in_force(1).state.view, kids=[b"j", b"k"], signed_s=1000, uptime_s=0, clock_step_s_max=60) == (
+        SignedInstantSeen(b"j", 1000, 0), SignedInstantSeen(b"k", 1000, 0),
+    )  # fmt: skip
+
+
+def test_an_instant_behind_trusted_time_is_recorded_once_an_hour_as_its_keys_share() -> None:
+    """Mutation: keep the instants alone that move trusted time forward."""
+    log = in_force(1)
+    log.append(SignedInstantSeen(b"k", 100_000, 0), SignedInstantSeen(b"j", 1000, 0))
+    for signed_s, uptime_s in ((4599, 0), (8599, 4000)):
+        assert decide_instants(log.state.view, kids=[b"j"], signed_s=signed_s, uptime_s=uptime_s, clock_step_s_max=60) == ()
+    for signed_s, uptime_s in ((4600, 0), (8600, 4000)):
+        assert decide_instants(log.state.view, kids=[b"j"], signed_s=signed_s, uptime_s=uptime_s, clock_step_s_max=60) == (
+            SignedInstantSeen(b"j", signed_s, uptime_s),
+        )
+
+
 def test_an_instant_that_is_past_already_is_not_recorded() -> None:
     log = in_force(1)
-    log.append(SignedInstantSeen(b"k", 1000, 0))
-    assert decide_instant(log.state.view, kid=b"j", signed_s=1010, uptime_s=10, clock_step_s_max=60) == ()
-    assert decide_instant(log.state.view, kid=b"j", signed_s=1011, uptime_s=10, clock_step_s_max=60)
+    log.append(SignedInstantSeen(b"k", 1000, 0), SignedInstantSeen(b"j", 1000, 0))
+    assert decide_instants(log.state.view, kids=[b"j"], signed_s=1010, uptime_s=10, clock_step_s_max=60) == ()
+    assert decide_instants(log.state.view, kids=[b"j"], signed_s=1011, uptime_s=10, clock_step_s_max=60)
 
 
 @pytest.mark.parametrize(("version", "count", "raises"), [(0, 2, False), (1, 2, False), (2, 2, True), (1, 3, True)])

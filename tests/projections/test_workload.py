@@ -416,6 +416,7 @@ def test_however_often_a_workload_asks_for_secrets_the_answers_are_written_once_
     assert kinds(it, flood) == [GRANTED, REFUSED]
     assert kinds(it, flood) == []
     it.kit.clock.advance(seconds=61)
+    it.kit.store.tick()
     assert kinds(it, flood) == [GRANTED, REFUSED]
     (grant,), (refused,) = it.cluster.services.assigned()[0].secrets, it.cluster.view().services.refusals
     assert (grant.times, refused.times) == (401, 401)
