@@ -25,7 +25,8 @@ from rap_projections.identity import IdentityView
 from rap_projections.identity_status import IdentityState, state_of
 from rap_projections.node_time import Now
 from rap_projections.policy import EffectivePolicy
-from rap_projections.refusals import NotAllowed, NotValidated
+from rap_projections.refusals import NotAllowed, NotForThisNode, NotValidated
+from rap_projections.snapshots import ScopeView
 from rap_projections.trust import REENROLL, RestoreState, TrustView
 
 
@@ -46,7 +47,7 @@ class Allowed(NamedTuple):
         ok: whether the operation may go ahead.
         reason: "ok", or the first thing that stands against it, in this order: "fail_closed"; "not_validated" after a restore;
             "identity_revoked"; "reenroll" where the ticket wants a new identity; "no_snapshot" in any scope; "withdrawn", a scope whose
-            document was damaged, revoked or is no longer for this node, without another; "fallen_back"; "below_floor";
+            document was damaged or revoked, without another; "fallen_back"; "below_floor";
             "snapshot_expired"; "policy"; "deadline"; for sessions "identity_lost", "certificate_expired", "certificate_uncertain".
         until_us: node time, in microseconds, until which the answer holds at most; None when not ok.
     """
@@ -85,7 +86,7 @@ def decide_allowed(
         (identity_state is IdentityState.REVOKED, "identity_revoked"),
         (must_enroll(trust, state.view(IDENTITY)), "reenroll"),
         (not active, "no_snapshot"),
-        (any(scope.withdrawn_reason and scope.active is None for scope in snapshots.scopes.values()), "withdrawn"),
+        (any(_is_withdrawn(scope) for scope in snapshots.scopes.values()), "withdrawn"),
         (any(scope.fallen_back for scope in snapshots.scopes.values()), "fallen_back"),
         (any(scope.active.facts.version < scope.floor.version for scope in active), "below_floor"),
         (any(scope.active.facts.expires_at_s <= now.trusted_s for scope in active), "snapshot_expired"),
@@ -104,6 +105,11 @@ def decide_allowed(
 def must_enroll(trust: TrustView, identity: IdentityView) -> bool:
     """Whether the cluster accepted a restored node only with a new identity, and there is none yet."""
     return trust.restore is not None and trust.restore.verdict == REENROLL and identity.certificate is None
+
+
+def _is_withdrawn(scope: ScopeView) -> bool:
+    """Whether the cluster has something to say of a scope that this node no longer knows. To no longer be told is no such thing."""
+    return scope.active is None and scope.withdrawn_reason not in ("", NotForThisNode.word)
 
 
 def require_allowed(operation: Operation, gate: Allowed, cluster_id: str) -> None:

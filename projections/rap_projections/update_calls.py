@@ -165,10 +165,17 @@ class Updates:
         return receipt
 
     def roll_back(self, subject: str, *, reason: str, **context: Unpack[Context]) -> Receipt:
-        """Make the rollback candidate the current release again. Raises `NotAllowed` without one, `MisuseError` for a bad reason."""
+        """Make the rollback candidate the current release again.
+
+        Raises `NotAllowed` without one that is at or above the signed minimum and not revoked; `MisuseError` for a bad reason;
+        `FailClosed`, `StorageError`.
+        """
         require("subject", subject, str)
         check_word("reason", reason)
-        receipt = self._execute(lambda now: decisions.decide_roll_back(self._view(), subject, reason=reason), context)
+        is_revoked = self._context.require_trust().is_content_revoked
+        receipt = self._execute(
+            lambda now: decisions.decide_roll_back(self._view(), subject, reason=reason, is_revoked=is_revoked), context
+        )
         self._let_go(subject)
         return receipt
 

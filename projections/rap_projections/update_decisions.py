@@ -12,7 +12,7 @@ Example::
     events = decide_stage(view(state), reference, content_id=content_id, stored=stored)
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rap_journal.errors import MisuseError
 from rap_projections.documents import ArtifactReference
@@ -139,10 +139,20 @@ def decide_confirm(updates: UpdatesView, subject: str) -> tuple[Event, ...]:
     return () if current.is_confirmed else (UpdateConfirmed(subject, current.sequence),)
 
 
-def decide_roll_back(updates: UpdatesView, subject: str, *, reason: str) -> tuple[Event, ...]:
-    """Make the rollback candidate the current release. Raises `NotAllowed` without one at or above the signed minimum."""
+def decide_roll_back(
+    updates: UpdatesView, subject: str, *, reason: str, is_revoked: Callable[[bytes], bool]
+) -> tuple[Event, ...]:
+    """Make the rollback candidate the current release. Raises `NotAllowed` without one at or above the signed minimum.
+
+    `is_revoked`: whether the bundle in force revokes what a document with this content id says.
+    """
     it = updates.subject(subject)
-    if it.candidate is None or it.current is None or it.candidate.sequence < it.minimum_sequence:
+    if (
+        it.candidate is None
+        or it.current is None
+        or it.candidate.sequence < it.minimum_sequence
+        or is_revoked(it.candidate.content_id)
+    ):
         raise NotAllowed(
             "there is no release that may be rolled back to; nothing was changed. Stage a newer one.",
             state_class="updates",

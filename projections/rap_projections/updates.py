@@ -50,7 +50,8 @@ class Release(NamedTuple):
         is_confirmed: whether it proved itself.
         since_us: node time since when it is or was current.
         lsn: LSN of the event that made it current.
-        signed: the document by which it was installed, until it has proved itself; else None.
+        content_id: content id of the document by which it was installed; empty where that is not known.
+        signed: that document, until the release has proved itself; else None.
     """
 
     version: str
@@ -59,6 +60,7 @@ class Release(NamedTuple):
     is_confirmed: bool
     since_us: int
     lsn: int
+    content_id: bytes = b""
     signed: StoredDocument | None = None
 
 
@@ -155,8 +157,8 @@ def _verified(before: UpdatesView, event: ArtifactVerified, record: Record) -> U
 
 def _activated(before: UpdatesView, event: UpdateActivated, record: Record) -> UpdatesView:
     subject = before.subject(event.subject)
-    signed = subject.pending and subject.pending.signed
-    release = Release(event.version, event.sequence, event.sha256, False, record.node_us, record.lsn, signed)
+    content_id, signed = (subject.pending.content_id, subject.pending.signed) if subject.pending else (b"", None)
+    release = Release(event.version, event.sequence, event.sha256, False, record.node_us, record.lsn, content_id, signed)
     candidate = subject.current and subject.current._replace(signed=None)
     result = UpdateResult("activated", event.sequence, "", record.node_us, record.lsn)
     after = subject._replace(current=release, pending=None, candidate=candidate, last_result=result)
@@ -172,9 +174,11 @@ def _confirmed(before: UpdatesView, event: UpdateConfirmed, record: Record) -> U
 
 
 def _rolled_back(before: UpdatesView, event: UpdateRolledBack, record: Record) -> UpdatesView:
-    release = Release(event.version, event.sequence, event.sha256, True, record.node_us, record.lsn)
+    subject = before.subject(event.subject)
+    content_id = subject.candidate.content_id if subject.candidate else b""
+    release = Release(event.version, event.sequence, event.sha256, True, record.node_us, record.lsn, content_id)
     result = UpdateResult("rolled_back", event.given_up_sequence, event.reason, record.node_us, record.lsn)
-    after = before.subject(event.subject)._replace(current=release, candidate=None, last_result=result)
+    after = subject._replace(current=release, candidate=None, last_result=result)
     return _with_subject(before, event.subject, after)
 
 

@@ -9,7 +9,7 @@ from rap_projections.document_schema import read_snapshot, write_increment
 from rap_projections.documents import Audience, DocumentType, Floor, RevocationKind, Scope, UsageThreshold, Version
 from rap_projections.increment_check import check_increment
 from rap_projections.increments import Base, verify_offered
-from rap_projections.refusals import RULES, RefusedError
+from rap_projections.refusals import RULES, BadSchema, RefusedError
 from rap_projections.rule_report import CheckReport
 from rap_projections.signed_document import open_document
 from rap_projections.testing import Fabric
@@ -89,6 +89,10 @@ def floor(it: Offered) -> None:
     it.given["floors"] = {Scope.PEERS: Floor(Version(1, 9), bytes(32))}
 
 
+def generation(it: Offered) -> None:
+    it.data = it.fabric.increment(it.base, BODY, version=Version(2, 1))
+
+
 def another_base(it: Offered) -> None:
     it.active = it.fabric.snapshot(Scope.PEERS, BODY, version=9)
 
@@ -119,6 +123,7 @@ BREAKING: dict[Callable[[Offered], None], list[str]] = {
     threshold: ["threshold"],
     signature: ["signature"],
     floor: ["floor"],
+    generation: ["floor"],
     another_base: ["floor"],
     no_base: ["floor"],
     time: ["time"],
@@ -166,6 +171,18 @@ def test_a_result_that_is_revoked_is_told_at_the_floor() -> None:
     it = Offered()
     it.fabric.revoke(RevocationKind.CONTENT, it.result_id())
     assert it.failed() == ["floor"]
+
+
+def test_a_result_that_breaks_the_schema_is_told_by_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: nothing fails, and still it does not pass."""
+
+    def refuse(*_arguments: object) -> None:
+        raise BadSchema("it lists more than may be listed")
+
+    it = Offered()
+    it.report()
+    monkeypatch.setattr("rap_projections.increments.read_snapshot", refuse)
+    assert it.failed() == ["schema"]
 
 
 def test_an_increment_that_was_applied_before_passes_without_being_applied_again() -> None:

@@ -202,6 +202,13 @@ def test_a_withdrawn_document_without_another_bars_what_a_fall_back_bars_until_a
     assert it.cluster.allows(Operation.RESOLVE_SECRET).ok
 
 
+def test_a_scope_that_is_no_longer_for_this_node_bars_nothing() -> None:
+    """Mutation: a node that loses a role does no high-risk work until the cluster tells it what it is not to be told any more."""
+    gate = Gate()
+    gate.scopes = gate.scopes | {"services": ScopeView(withdrawn_reason="not_for_this_node")}
+    assert gate.answer(Operation.RESOLVE_SECRET).ok
+
+
 def test_until_is_a_date_or_nothing() -> None:
     assert Allowed(True, "ok", 1_800_000_000_000_000).until == datetime(2027, 1, 15, 8, tzinfo=UTC)
     assert Allowed(False, "policy", None).until is None

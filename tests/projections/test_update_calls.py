@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rap_journal.errors import FailClosed, MisuseError, NoSpace
-from rap_projections.documents import Audience
+from rap_projections.documents import Audience, RevocationKind
 from rap_projections.policy import Policy
 from rap_projections.receipts import Receipt
 from rap_projections.refusals import (
@@ -274,6 +274,20 @@ def test_rolling_back_below_the_signed_minimum_is_refused() -> None:
     assert agent(it).candidate is None
     with pytest.raises(NotAllowed):
         it.cluster.updates.roll_back("agent", reason="crash loop")
+
+
+def test_rolling_back_to_what_was_revoked_meanwhile_is_refused() -> None:
+    """Mutation: a revoked release comes back by the way of a failed one."""
+    it = running(1)
+    install(it, 2)
+    candidate = agent(it).candidate
+    assert candidate is not None
+    it.cluster.trust.update(it.fabric.revoke(RevocationKind.CONTENT, candidate.content_id))
+    it.kit.kill()
+    before = it.cluster.digest()
+    with pytest.raises(NotAllowed) as caught:
+        it.cluster.updates.roll_back("agent", reason="crash loop")
+    assert (caught.value.reason, it.cluster.digest()) == ("no_candidate", before)
 
 
 @pytest.mark.parametrize("reason", ["", "x" * 65, "\ud800", "a\nb"])

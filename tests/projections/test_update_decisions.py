@@ -224,11 +224,11 @@ def test_a_release_is_confirmed_once() -> None:
 def test_rolling_back_brings_the_candidate_and_then_there_is_none() -> None:
     """Mutation: drop the check in `decide_roll_back`."""
     log = updated()
-    events = decide_roll_back(log.state.view, "agent", reason="crashed")
+    events = decide_roll_back(log.state.view, "agent", reason="crashed", is_revoked=lambda _content_id: False)
     assert events == (UpdateRolledBack("agent", 5, "1.4", 4, b"sha4", "crashed"),)
     log.append(*events)
     with pytest.raises(NotAllowed) as caught:
-        decide_roll_back(log.state.view, "agent", reason="crashed")
+        decide_roll_back(log.state.view, "agent", reason="crashed", is_revoked=lambda _content_id: False)
     assert caught.value.reason == "no_candidate"
 
 
@@ -239,7 +239,7 @@ def test_a_candidate_below_the_signed_minimum_may_not_come_back() -> None:
     assert events == (CandidateDropped("agent", 4, "below_minimum"), OffersApplied(b"o"))
     log.append(*events)
     with pytest.raises(NotAllowed):
-        decide_roll_back(log.state.view, "agent", reason="crashed")
+        decide_roll_back(log.state.view, "agent", reason="crashed", is_revoked=lambda _content_id: False)
 
 
 def test_a_candidate_that_a_staged_reference_rules_out_may_not_come_back() -> None:
@@ -247,7 +247,7 @@ def test_a_candidate_that_a_staged_reference_rules_out_may_not_come_back() -> No
     log.append(*stage(log, 6, minimum=5))
     assert log.state.view.subject("agent").candidate is not None
     with pytest.raises(NotAllowed) as caught:
-        decide_roll_back(log.state.view, "agent", reason="crashed")
+        decide_roll_back(log.state.view, "agent", reason="crashed", is_revoked=lambda _content_id: False)
     assert caught.value.reason == "no_candidate"
 
 

@@ -65,7 +65,7 @@ def test_verifying_other_bytes_marks_nothing() -> None:
 
 def test_an_activated_update_runs_unconfirmed_and_the_one_before_may_come_back() -> None:
     subject = after(SEEN, staged(5), activated(5))
-    assert subject.current == Release("1.5", 5, b"sha5", False, 7, 3, SIGNED)
+    assert subject.current == Release("1.5", 5, b"sha5", False, 7, 3, b"doc", SIGNED)
     assert (subject.pending, subject.candidate) == (None, RUNNING)
     assert subject.last_result == UpdateResult("activated", 5, "", 7, 3)
 
