@@ -34,7 +34,7 @@ from rap_projections.trust import EVIDENCE_MAX
 from rap_projections.trust_change import SignedAnew, TrustChange, decide_trust_change
 from rap_projections.trust_decisions import NewBundle
 from rap_projections.trust_in_force import TrustInForce
-from rap_projections.verification import verify_snapshot
+from rap_projections.verification import require_one_for_a_scope, verify_snapshot
 from rap_projections.verified import VerifiedBundle, VerifiedSnapshot
 
 Derive = Callable[[Receipt], None]
@@ -54,7 +54,7 @@ class Bundles:
 
         Args:
             bundles: one, or several without gaps, oldest first; those in force already are passed over.
-            documents: snapshots that replace what the new bundle lets no longer count.
+            documents: snapshots that replace what the new bundle lets no longer count, at most one for a scope.
             source: who offered them, a short word.
 
         Raises a `RefusedError` (recorded; nothing changed), `MisuseError`, `FailClosed`, `StorageError`.
@@ -99,6 +99,7 @@ class Bundles:
         """Verify what comes with the bundles, store all of it, and see which kept documents count no longer."""
         cluster, trust = self._context, TrustInForce.of(newer[-1])
         verified = [self._verify_document(data, trust) for data in documents]
+        require_one_for_a_scope(verified)
         flaws = self._flaws(trust)
         stored = [NewBundle(it.bundle, it.content_id, cluster.shelf.store(TRUST, it.data)) for it in newer]
         anew = [SignedAnew(it, cluster.shelf.store(SNAPSHOTS, it.data)) for it in verified]

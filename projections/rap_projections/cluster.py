@@ -20,7 +20,7 @@ from typing import Any, Unpack
 from rap_journal.errors import MisuseError
 from rap_journal.markers import ProviderKind
 from rap_journal.recovery_report import RecoveryReport
-from rap_projections import health_decisions, peers, routes, snapshot_decisions, telemetry, update_decisions
+from rap_projections import head_expiry, health_decisions, peers, routes, snapshot_decisions, telemetry, update_decisions
 from rap_projections.arguments import require, require_optional
 from rap_projections.backup_source import LiveSource, known_floors
 from rap_projections.bundle_calls import Bundles
@@ -269,6 +269,7 @@ class ClusterState:
                 snapshot_decisions.next_deadline(state.view(SNAPSHOTS), policy),
                 update_decisions.next_deadline(state.view(UPDATES), policy),
                 health_decisions.next_deadline(state.view(HEALTH), policy),
+                head_expiry.next_deadline(self._context, self._core.now()),
             )
         return min((at for at in due if at is not None), default=None)
 
@@ -383,6 +384,7 @@ class ClusterState:
             ("snapshots", lambda now: snapshot_decisions.decide_trimmed(state.view(SNAPSHOTS), policy)),
             ("updates", lambda now: update_decisions.decide_stale_dropped(state.view(UPDATES), now, policy)),
             ("health", lambda now: health_decisions.decide_degraded(state.view(HEALTH), now, policy)),
+            ("health", lambda now: head_expiry.decide_head_expiry(cluster, now)),
             ("health", lambda now: health_decisions.decide_services_summary(state.view(HEALTH), *state.view(SERVICES).counts())),
             ("uptime", cluster.decide_uptime),
         ]

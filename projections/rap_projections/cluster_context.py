@@ -262,6 +262,11 @@ class ClusterContext:
         """The newest head, if the trust in force lets it count. Whether it has expired is for whoever relies on it."""
         return self._head
 
+    @property
+    def demands_head(self) -> bool:
+        """Whether the bundle in force lets nothing be activated without an unexpired head."""
+        return self._trust is not None and self._trust.requires_head
+
     def load_head(self) -> None:
         """Verify the kept head again; one that cannot be read, or no longer counts, is as good as none (trust, 6)."""
         held = self.state.view(SNAPSHOTS).head

@@ -44,6 +44,9 @@ STATE_LOST = "health-state-lost"
 SNAPSHOT_LOST = "snapshot-lost"
 """The reason under which a cluster is degraded that lost a signed document to damage, until every scope has one again."""
 
+HEAD_EXPIRED = "head-expired"
+"""The reason under which a cluster is degraded whose bundle demands a head, while none that is unexpired counts."""
+
 NOTES_MAX = 32
 RECOVERIES_MAX = 16
 """Notes and recoveries kept. Part of the folds' meaning."""

@@ -19,7 +19,7 @@ from rap_journal.deterministic_cbor import encode_arrays
 from rap_journal.errors import MisuseError
 from rap_projections.arguments import require, require_optional
 from rap_projections.event_kinds import Event
-from rap_projections.health import SNAPSHOT_LOST, STATE_LOST, HealthView
+from rap_projections.health import HEAD_EXPIRED, SNAPSHOT_LOST, STATE_LOST, HealthView
 from rap_projections.health_events import (
     ContactObserved,
     DeadlineRenewed,
@@ -74,7 +74,7 @@ def decide_enter_degraded(
     if not (1 <= len(reason) <= REASON_LENGTH_MAX and reason.isprintable()):
         raise _misuse(f"a reason is 1 to {REASON_LENGTH_MAX} printable characters.", "reason")
     known = health.degraded.get(reason)
-    if known is None and reason not in (NO_CONTACT, SNAPSHOT_LOST) and len(health.degraded) >= REASONS_MAX:
+    if known is None and reason not in (HEAD_EXPIRED, NO_CONTACT, SNAPSHOT_LOST) and len(health.degraded) >= REASONS_MAX:
         raise _misuse(f"{len(health.degraded)} reasons hold already; leave some of them first.", "too_many_reasons")
     latest_us = known.safe_until_us if known else now.node_us + policy.degraded_s_max * _SECOND_US
     end_us = latest_us if safe_until_us is None else min(safe_until_us, latest_us)
@@ -86,13 +86,16 @@ def decide_enter_degraded(
 def decide_leave_degraded(health: HealthView, reason: str) -> tuple[Event, ...]:
     """Leave a reason that no longer holds; one that does not hold gives no event.
 
-    Raises `MisuseError` for "health-state-lost", which only a newer signed instant ends, and "snapshot-lost", which a document does.
+    Raises `MisuseError` for "health-state-lost", which only a newer signed instant ends, "snapshot-lost", which a document does, and
+    "head-expired", which a head does.
     """
     require("reason", reason, str)
     if reason == STATE_LOST:
         raise _misuse(f"{STATE_LOST} ends with the next signed instant, not by a call.", "reason")
     if reason == SNAPSHOT_LOST:
         raise _misuse(f"{SNAPSHOT_LOST} ends when every scope has a document again, not by a call.", "reason")
+    if reason == HEAD_EXPIRED:
+        raise _misuse(f"{HEAD_EXPIRED} ends with the next head, not by a call.", "reason")
     return (DegradedLeft(reason),) if reason in health.degraded else ()
 
 

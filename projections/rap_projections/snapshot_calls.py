@@ -29,6 +29,7 @@ from rap_projections.cluster_context import ClusterContext
 from rap_projections.deadline_renewal import renew_deadline
 from rap_projections.documents import DocumentType, Scope
 from rap_projections.event_kinds import HEALTH, SNAPSHOTS, TRUST, Event
+from rap_projections.head_expiry import decide_head_expiry
 from rap_projections.increment_check import check_increment
 from rap_projections.increments import Base, verify_offered
 from rap_projections.node_time import Now
@@ -39,7 +40,7 @@ from rap_projections.rule_report import CheckReport
 from rap_projections.signed_document import check_document_size, claims_to_be
 from rap_projections.snapshots import EVIDENCE_MAX, ScopeView, SnapshotsView
 from rap_projections.stored_document import StoredDocument, stored_document
-from rap_projections.verification import check_snapshot, verify_head, verify_snapshot
+from rap_projections.verification import check_snapshot, require_one_for_a_scope, verify_head, verify_snapshot
 from rap_projections.verified import VerifiedHead, VerifiedResult, VerifiedSnapshot
 
 DEFAULT_SOURCE = "agent"
@@ -71,10 +72,14 @@ class Snapshots:
     def activate_all(
         self, documents: Sequence[bytes], *, source: str = DEFAULT_SOURCE, **context: Unpack[Context]
     ) -> tuple[Receipt, ...]:
-        """Verify all, then activate all in the order given: if one is refused, none is activated."""
+        """Verify all, then activate all in the order given: if one is refused, none is activated.
+
+        Raises what `activate` does, and `MisuseError` for two of one scope: the floor that they were verified by is not that of the second.
+        """
         require_all("documents", documents, bytes)
         with self._context.authority:
             verified = [self.verify(document, source=source, **context) for document in documents]
+            require_one_for_a_scope(verified)
             return tuple([self.commit(snapshot, **context) for snapshot in verified])
 
     def take_head(self, document: bytes, *, source: str = DEFAULT_SOURCE, **context: Unpack[Context]) -> Receipt:
@@ -190,6 +195,9 @@ class Snapshots:
         before = cluster.state.view(TRUST)
         receipt = cluster.execute("snapshots/head", decide, context)
         cluster.load_head()
+        with suppress(NoSpace):
+            # Left at the next look otherwise.
+            cluster.execute("health", lambda now: decide_head_expiry(cluster, now), {"cause": receipt})
         renew_deadline(cluster, verified.head.issued_at_s, before, "head", receipt)
         return receipt
 

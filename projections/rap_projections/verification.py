@@ -18,12 +18,13 @@ Example::
     snapshot = verify_snapshot(data, trust, trusted_s=now.trusted_s, recipient=me, floors=floors)
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from rap_journal.errors import MisuseError
 from rap_projections.bundle_verification import verify_roots
 from rap_projections.document_rules import (
     authenticate,
@@ -57,6 +58,7 @@ from rap_projections.verified import (
     VerifiedHead,
     VerifiedIncrement,
     VerifiedRestoreTicket,
+    VerifiedResult,
     VerifiedSnapshot,
 )
 
@@ -100,6 +102,17 @@ def verify_snapshot(
         for _, check in _SNAPSHOT_RULES:
             check(case)
     return case.verified()
+
+
+def require_one_for_a_scope(documents: Sequence[VerifiedSnapshot | VerifiedResult]) -> None:
+    """Raise `MisuseError` where two contents of a scope come at once: the second was not judged by the floor that the first sets."""
+    scopes = [scope for scope, _content_id in {(it.snapshot.scope, it.content_id) for it in documents}]
+    twice = [scope.value for scope in scopes if scopes.count(scope) > 1]
+    if twice:
+        raise MisuseError(
+            f"two documents are of scope {min(twice)}; nothing was activated. Hand over the newest of each scope.",
+            reason="two_of_a_scope",
+        )
 
 
 def verify_kept_snapshot(

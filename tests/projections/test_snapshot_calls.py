@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from rap_journal.errors import NoSpace, StorageError
+from rap_journal.errors import MisuseError, NoSpace, StorageError
 from rap_projections.documents import Scope
 from rap_projections.event_kinds import SNAPSHOTS
 from rap_projections.refusals import Equivocation, TooLarge
@@ -114,3 +114,19 @@ ON_ITS_WAY = {
     "create": "*/tmp/*", "write": "*/tmp/*", "sync": "*/tmp/*", "rename": "*/tmp/*", "sync_directory": "*/snapshots",
 }  # fmt: skip
 """What is touched by writing a document, or a checkpoint of the class, aside."""
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_two_documents_of_a_scope_at_once_are_a_mistake_and_none_of_them_is_activated(order: tuple[int, int]) -> None:
+    """Mutation: both were judged by the floor of before; the older one ends up in force, below the floor of the newer."""
+    it = ready()
+    both = (it.fabric.peers(["node-1"]), it.fabric.peers(["node-2"]))
+    documents = [both[index] for index in order]
+    before = it.cluster.digest()
+    for call in (
+        lambda: it.cluster.snapshots.activate_all(documents),
+        lambda: it.cluster.trust.update(it.fabric.next_bundle(), documents=documents),
+    ):
+        with pytest.raises(MisuseError, match="two documents are of scope peers; nothing was activated") as caught:
+            call()
+        assert (caught.value.reason, it.cluster.digest()) == ("two_of_a_scope", before)
