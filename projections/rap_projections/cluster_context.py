@@ -333,7 +333,7 @@ class ClusterContext:
     def pay_due(self) -> None:
         """`pay_uptime`, where what was paid has run out or was paid by another boot. Raises what writing raises."""
         paid = self.state.view(HEALTH).uptime
-        if paid.boot_id != self.core.boot_id or self.core.now().boot_us >= paid.covered_boot_us:
+        if paid.boot_id != self.core.boot_id or self.core.machine.clock.now().boot_us >= paid.covered_boot_us:
             self.pay_uptime()
 
     def pay_quietly(self) -> None:

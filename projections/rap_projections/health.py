@@ -120,7 +120,8 @@ class PolicyHeld(NamedTuple):
 
     def budget_s(self, renewed_s: int) -> int:
         """What is left of the budget that a deadline was renewed with: no more than this policy allows."""
-        return min([renewed_s, *[value for name, value in self.settings if name == "offline_s_max" and isinstance(value, int)]])
+        allowed_s = dict(self.settings).get("offline_s_max")
+        return min(renewed_s, allowed_s) if isinstance(allowed_s, int) else renewed_s
 
 
 class NoteHeld(NamedTuple):
