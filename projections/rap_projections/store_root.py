@@ -30,6 +30,10 @@ LOCK_RETRY_S = 0.05
 """Pause between two tries to take the lock."""
 
 
+PART_OF_STORE = "part_of_store"
+"""Why a folder that was named is no store: it is the folder of a cluster, or of the agent, in one."""
+
+
 def open_root(filesystem: FileSystem, path: str, *, create: bool) -> Directory:
     """Open the folder `path`; with `create`, make it. Raises `NoSuchStore`, `MisuseError`, `UnsafeFile`, `OSError`."""
     if create:
@@ -73,7 +77,7 @@ def require_no_part(root: Directory, path: str) -> None:
         raise NoSuchStore(
             f"{path} is the folder {whose} in a store, and no store by itself; nothing was touched. Name the store's root.",
             file=path,
-            reason="part_of_store",
+            reason=PART_OF_STORE,
         )
 
 

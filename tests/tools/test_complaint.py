@@ -30,6 +30,8 @@ STORE = "rap-state -D '/var/lib/a b'"
     ("error", "try_next"),
     [
         (NoSuchStore("x"), f"{STORE} init --key-file FILE"),
+        (NoSuchStore("x", file="/var/lib/a b/clusters/lab", reason="part_of_store"), f"{STORE} status"),
+        (NoSuchStore("x", file="/var/lib/a b/agent", reason="part_of_store"), f"{STORE} status"),
         (NoSuchCluster("x"), f"{STORE} status"),
         (NoSuchRecord("x"), f"{STORE} -c lab log -n 5"),
         (NoSuchPath("x", up_to="peers/node-7"), f"{STORE} -c lab state peers/node-7"),

@@ -16,7 +16,7 @@ import shlex
 import traceback
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from rap_journal.errors import (
@@ -33,9 +33,10 @@ from rap_journal.errors import (
     StoreBusy,
     UnsafeFile,
 )
-from rap_journal.layout import MARKER
+from rap_journal.layout import AGENT, MARKER
 from rap_journal.sealing import SealBroken
 from rap_projections.refusals import NoSuchCluster
+from rap_projections.store_root import PART_OF_STORE
 from rap_tools.exit_codes import ExitCode, exit_code_of
 from rap_tools.invocation import program
 from rap_tools.json_output import head
@@ -157,6 +158,9 @@ def _next_by_class(error: BaseException, scene: Scene) -> str | None:
     if isinstance(error, DamageError) and error.reason == "no_marker" and error.file == MARKER:
         # What the message says is the way out: no command knows more of a store without its marker.
         return None
+    if isinstance(error, NoSuchStore) and error.reason == PART_OF_STORE and error.file:
+        part = PurePath(error.file)
+        return _command(scene._replace(root=str(part.parent if part.name == AGENT else part.parent.parent)), "status")
     if isinstance(error, NoSuchRecord) and scene.command == "verify":
         return _command(scene, "verify")
     for kinds, arguments in _NEXT:
