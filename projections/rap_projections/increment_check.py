@@ -14,22 +14,19 @@ Example::
 from collections.abc import Mapping
 from functools import cached_property, partial
 
+from rap_projections.document_case import DocumentCase
 from rap_projections.document_rules import (
     check_audience,
     check_generation,
     check_head,
-    check_signatures,
-    check_threshold,
     check_time,
     is_at_floor,
-    signer_keys,
 )
 from rap_projections.document_schema import SnapshotHeader, header_of
 from rap_projections.documents import DocumentType, Floor, Scope
 from rap_projections.increments import ActiveOf, base_for, naming, result_of, verify_offered
 from rap_projections.refusals import BadSchema
 from rap_projections.rule_report import CheckReport, NotReached, report_of
-from rap_projections.signed_document import FORMS, SignedDocument, check_document_size, open_document
 from rap_projections.trust_in_force import TrustInForce
 from rap_projections.verification import NO_FLOORS, Recipient, authentic_increment
 from rap_projections.verified import VerifiedHead, VerifiedIncrement, VerifiedResult
@@ -67,16 +64,14 @@ def check_increment(
             data, trust, active_of, trusted_s=trusted_s, recipient=recipient, floors=floors, head=head, scope=scope
         )
 
-    return report_of(checks, verified, lambda: naming(trust.cluster_id, case.scope))
+    return report_of(checks, verified, lambda: naming(trust.cluster_id, getattr(case, "scope", scope)))
 
 
-class _IncrementCase:
+class _IncrementCase(DocumentCase):
     """One increment on its way through the rules, and what is known of it so far."""
 
     def __init__(self, data: bytes, trust: TrustInForce, scope: Scope | None) -> None:
-        self.data, self.trust, self.scope = data, trust, scope
-        self._document: SignedDocument
-        self._keys: dict[bytes, bytes]
+        super().__init__(data, trust, DocumentType.INCREMENT, scope)
         self._payload_bytes: int | None = None
         self._is_active = False
         self._flaw: BadSchema | None = None
@@ -90,27 +85,6 @@ class _IncrementCase:
     def header(self) -> SnapshotHeader:
         """The header of what it leads to."""
         return header_of(self.increment.increment)
-
-    def check_size(self) -> None:
-        check_document_size(self.data, DocumentType.INCREMENT)
-
-    def check_structure(self) -> None:
-        self._document = open_document(self.data, DocumentType.INCREMENT)
-
-    def check_claims(self) -> None:
-        self._document.check_claims(
-            self.trust.cluster_id, (self.scope.value,) if self.scope else FORMS[DocumentType.INCREMENT].scopes
-        )
-        self.scope = Scope(self._document.claims.scope)
-
-    def check_keys(self) -> None:
-        self._keys = signer_keys(self._document, self.trust)
-
-    def check_threshold(self) -> None:
-        check_threshold(self._document, self.trust, self._keys)
-
-    def check_signature(self) -> None:
-        check_signatures(self._document, self._keys)
 
     def check_floor(self, active_of: ActiveOf, floors: Mapping[Scope, Floor]) -> None:
         increment = self.increment.increment

@@ -23,6 +23,9 @@ from rap_journal.errors import Action, StateStoreError
 RULES = ("size", "structure", "claims", "keys", "threshold", "signature", "floor", "head", "time", "audience", "schema")
 """The rules for a document, in the order in which they are applied (trust, 8)."""
 
+AUTHENTICITY = RULES[: RULES.index("signature") + 1]
+"""Those of `RULES` that say who a document is from. The others judge what it says."""
+
 BUNDLE_RULES = ("size", "structure", "claims", "pin", "keys", "threshold", "signature", "schema", "floor", "revocations", "time")
 """The rules for a bundle. Its schema comes before the floor, because who must sign it stands partly in itself (trust, 9)."""
 

@@ -15,10 +15,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Literal, NamedTuple
 
-from rap_projections.refusals import RULES, RefusedError
+from rap_projections.refusals import AUTHENTICITY, RULES, RefusedError
 from rap_projections.verified import VerifiedResult, VerifiedSnapshot
-
-_AUTHENTICITY = RULES[: RULES.index("signature") + 1]
 
 
 class NotReached(Exception):
@@ -64,7 +62,7 @@ def report_of(
     """
     results: list[RuleResult] = []
     for rule, check in checks:
-        is_blocked = any(result.outcome == "failed" and result.rule in _AUTHENTICITY for result in results)
+        is_blocked = any(result.outcome == "failed" and result.rule in AUTHENTICITY for result in results)
         results.append(RuleResult(rule, "not reached") if is_blocked else _tried(rule, check, naming()))
     is_ok = all(result.outcome == "passed" for result in results)
     return CheckReport(tuple(results), verified() if is_ok else None)

@@ -26,16 +26,14 @@ from typing import Any, NamedTuple
 
 from rap_journal.errors import MisuseError
 from rap_projections.bundle_verification import verify_roots
+from rap_projections.document_case import DocumentCase
 from rap_projections.document_rules import (
     authenticate,
     check_audience,
     check_generation,
     check_head,
-    check_signatures,
-    check_threshold,
     check_time,
     is_at_floor,
-    signer_keys,
 )
 from rap_projections.document_schema import (
     SNAPSHOTS,
@@ -48,9 +46,9 @@ from rap_projections.document_schema import (
     read_restore_ticket,
 )
 from rap_projections.documents import DocumentType, Floor, Scope, SnapshotPayload
-from rap_projections.refusals import RULES, RefusedError
+from rap_projections.refusals import AUTHENTICITY, RULES, RefusedError
 from rap_projections.rule_report import CheckReport, report_of
-from rap_projections.signed_document import FORMS, SignedDocument, check_document_size, open_document
+from rap_projections.signed_document import FORMS, SignedDocument, open_document
 from rap_projections.trust_in_force import TrustInForce
 from rap_projections.verified import (
     MINT,
@@ -197,7 +195,7 @@ def authentic_snapshot(data: bytes, trust: TrustInForce, *, scope: Scope) -> Ver
     case = _SnapshotCase(data, trust, 0, Recipient(""), NO_FLOORS, None, scope, is_kept=True)
     with _named(trust, DocumentType.SNAPSHOT, case):
         for rule, check in _SNAPSHOT_RULES:
-            if rule in _AUTHENTICITY or rule == "schema":
+            if rule in AUTHENTICITY or rule == "schema":
                 check(case)
     return case.verified()
 
@@ -226,7 +224,7 @@ def verify_restore_ticket(data: bytes, trust: TrustInForce, *, trusted_s: int) -
     return VerifiedRestoreTicket(mint=MINT, ticket=ticket, **_common(data, document, trust, signers))
 
 
-class _SnapshotCase:
+class _SnapshotCase(DocumentCase):
     """One snapshot on its way through the rules, and what is known of it so far."""
 
     def __init__(
@@ -241,12 +239,9 @@ class _SnapshotCase:
         *,
         is_kept: bool = False,
     ) -> None:
-        self.data, self.trust, self.trusted_s, self.recipient = data, trust, trusted_s, recipient
-        self.floors, self.head, self.expected_scope = floors, head, scope
+        super().__init__(data, trust, DocumentType.SNAPSHOT, scope)
+        self.trusted_s, self.recipient, self.floors, self.head = trusted_s, recipient, floors, head
         self.is_kept = self.unchanged = is_kept
-        self.document: SignedDocument
-        self.scope: Scope
-        self.keys: dict[bytes, bytes]
         self.snapshot: SnapshotPayload
         self._read: tuple[Any, SnapshotHeader] | None = None
 
@@ -262,26 +257,6 @@ class _SnapshotCase:
     def header(self) -> SnapshotHeader:
         """What the rules need of the payload."""
         return self.read[1]
-
-    def check_size(self) -> None:
-        check_document_size(self.data, DocumentType.SNAPSHOT)
-
-    def check_structure(self) -> None:
-        self.document = open_document(self.data, DocumentType.SNAPSHOT)
-
-    def check_claims(self) -> None:
-        expected = (self.expected_scope.value,) if self.expected_scope else FORMS[DocumentType.SNAPSHOT].scopes
-        self.document.check_claims(self.trust.cluster_id, expected)
-        self.scope = Scope(self.document.claims.scope)
-
-    def check_keys(self) -> None:
-        self.keys = signer_keys(self.document, self.trust)
-
-    def check_threshold(self) -> None:
-        check_threshold(self.document, self.trust, self.keys)
-
-    def check_signature(self) -> None:
-        check_signatures(self.document, self.keys)
 
     def check_floor(self) -> None:
         check_generation(self.header, self.trust, self.scope)
@@ -323,8 +298,6 @@ _SNAPSHOT_RULES: tuple[tuple[str, Callable[[_SnapshotCase], None]], ...] = (
     ("schema", _SnapshotCase.check_schema),
 )
 assert tuple(rule for rule, _ in _SNAPSHOT_RULES) == RULES
-
-_AUTHENTICITY = RULES[: RULES.index("signature") + 1]
 
 
 @contextmanager

@@ -19,6 +19,7 @@ _PROJECTIONS: dict[str, tuple[str, ...]] = {
     "bundle_schema": ("bundle_schema",),
     "document_schema": ("document_schema",),
     "document_rules": ("document_rules", "verification"),
+    "document_case": ("document_case", "verification"),
     "trust_in_force": ("verification", "document_rules"),
     "verification": ("verification",),
     "bundle_verification": ("bundle_verification",),

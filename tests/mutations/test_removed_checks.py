@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Tally
 from tests.mutations.removed_checks import FOLDERS, ROOT, every_check, listed
 
-TRIED_HERE = ("document_rules", "verification", "bundle_verification", "trust_in_force")
+TRIED_HERE = ("document_case", "document_rules", "verification", "bundle_verification", "trust_in_force")
 """The rules of trust. The whole list is tried by ``python -m tests.mutations.removed_checks`` (some minutes)."""
 
 
